@@ -1,0 +1,58 @@
+// The exceptions that this library throws by itself, the same for both backends.
+// The stop outcome is not one of them: it is the backend's own operation_aborted, see
+// net/errors.hpp.
+#ifndef ASYNC_TIMER_BASE_ERRORS_HPP
+#define ASYNC_TIMER_BASE_ERRORS_HPP
+
+#include <stdexcept>
+
+namespace async_timer {
+
+/// Is the base of every error that the library itself reports.
+class timer_error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Is thrown by `start()` while a run is active or still cleaning up.
+class timer_already_running_error : public timer_error {
+ public:
+  using timer_error::timer_error;
+};
+
+/// Reaches `trigger`, `join` and counted waits of a timer that is not running.
+class timer_not_running_error : public timer_error {
+ public:
+  using timer_error::timer_error;
+};
+
+/// Is thrown by the second `start()` of a timer that was built with stop signals.
+class timer_restart_error : public timer_error {
+ public:
+  using timer_error::timer_error;
+};
+
+/// Reports that the executor can't take the call: never bound, gone, or the caller's own.
+class threadsafe_dispatch_error : public timer_error {
+ public:
+  using timer_error::timer_error;
+};
+
+/// Reports that the bound of a wait, or of a blocking call, has passed.
+class timeout_error : public timer_error {
+ public:
+  using timer_error::timer_error;
+};
+
+/// Reports that a target or a callback waits for the end of itself, which would never come.
+class self_wait_error : public timer_error {
+ public:
+  using timer_error::timer_error;
+};
+
+/// Is thrown by a target to end its own run as if it were exhausted; never reported as a failure.
+struct end_of_ticks {};
+
+}  // namespace async_timer
+
+#endif  // ASYNC_TIMER_BASE_ERRORS_HPP

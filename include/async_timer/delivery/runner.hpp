@@ -1,0 +1,244 @@
+// Runs asynchronous targets: a few long-lived coroutines for each lane, since a coroutine frame for
+// each sleeping timer would cost a kilobyte and a chain of cache misses a tick.
+// A runner serves job after job; a job that suspends keeps its runner, the next due one gets
+// another. All of a job's handlers, its cancellation included, run one at a time on the runner's
+// executor.
+#ifndef ASYNC_TIMER_DELIVERY_RUNNER_HPP
+#define ASYNC_TIMER_DELIVERY_RUNNER_HPP
+
+#include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/net/asio.hpp>
+#include <async_timer/net/parking_place.hpp>
+#include <async_timer/net/tagged_executor.hpp>
+#include <async_timer/scheduler/lane.hpp>
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <utility>
+#include <vector>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+/// Is what a runner serves.
+class async_job {
+ public:
+  /// Makes the coroutine of one tick; it keeps its outcome to itself and does not throw.
+  virtual net::awaitable<void> run_job() = 0;
+  /// Follows when that coroutine is gone, or was stopped before it began.
+  virtual void job_finished() noexcept = 0;
+  /// Says that the coroutine was dropped unfinished: its executor is shut down or out of memory.
+  virtual void job_lost() noexcept = 0;
+
+ protected:
+  ~async_job() = default;
+};
+
+class runner final : public base::ref_counted {
+ public:
+  /// Gets an idle runner of the lane, or a new one, for launch(). Throws when memory ends.
+  static base::ref_ptr<runner> acquire(lane& where);
+
+  /// Begins a job, perhaps finishes it, too, before returning.
+  ///
+  /// @param owner  identifies the job to calls from inside of it.
+  void launch(async_job& job, const void* owner) noexcept;
+
+  /// Identifies the job, for interrupt(): taken between acquire() and the job's end.
+  [[nodiscard]] std::uint64_t serial() const noexcept {
+    return serial_.load(std::memory_order_acquire);
+  }
+
+  /// Cancels what that job awaits, unless it has ended by then.
+  void interrupt(std::uint64_t serial) noexcept;
+
+ private:
+  class pool;
+  class resumption;
+
+  /// Keeps a runner for its coroutine, and tells the job if that is destroyed before the job's end.
+  class keeper {
+   public:
+    explicit keeper(runner& kept) noexcept : kept_(&kept) {}
+    keeper(keeper&&) noexcept = default;
+    keeper& operator=(keeper&&) = delete;
+    ~keeper() {
+      if (kept_ && kept_->job_ != nullptr) {
+        kept_->tag_->set_owner(nullptr);
+        std::exchange(kept_->job_, nullptr)->job_lost();
+      }
+    }
+    runner* operator->() const noexcept { return kept_.get(); }
+
+   private:
+    base::ref_ptr<runner> kept_;
+  };
+
+  explicit runner(lane& where)
+      : lane_(&where),
+        tag_(base::ref_ptr<executor_tag>::adopt(new executor_tag(where.executor()))) {}
+
+  static net::awaitable<void> serve(keeper self);
+  /// Waits for the next job; destroys the coroutine instead if no timer of the lane runs.
+  net::awaitable<void> park();
+  /// Comes back with a fresh handler, so that references_ counts no temporary of the last one.
+  net::awaitable<void> settle();
+  void resume();
+
+  base::ref_ptr<lane> lane_;
+  base::ref_ptr<executor_tag> tag_;
+  net::cancellation_signal signal_;
+  parking_place parked_;
+  std::atomic<std::uint64_t> serial_{0};
+
+  // From here on only touched by handlers on the runner's executor, or before it is launched.
+  async_job* job_ = nullptr;
+  bool fresh_ = true;
+  bool begun_ = false;
+  bool interrupted_ = false;
+  std::uint64_t ended_serial_ = 0;
+  std::uint32_t references_ = 0;
+};
+
+/// Resumes a parked coroutine, or destroys it if the executor drops the function.
+class runner::resumption {
+ public:
+  explicit resumption(base::ref_ptr<runner> parked) noexcept : parked_(std::move(parked)) {}
+  resumption(resumption&&) noexcept = default;
+  resumption& operator=(resumption&&) = delete;
+  ~resumption() {
+    if (parked_) {
+      parked_->parked_.clear();
+    }
+  }
+  void operator()() {
+    const auto parked = std::move(parked_);
+    parked->resume();
+  }
+
+ private:
+  base::ref_ptr<runner> parked_;
+};
+
+/// Keeps the idle runners of a lane.
+class runner::pool final : public lane_extension {
+ public:
+  ~pool() override {
+    for (const auto& each : idle) {
+      each->parked_.clear();
+    }
+  }
+  std::vector<base::ref_ptr<runner>> idle;
+};
+
+inline base::ref_ptr<runner> runner::acquire(lane& where) {
+  base::ref_ptr<runner> chosen;
+  where.with_extension<pool>([&](pool* runners) {
+    if (runners != nullptr && !runners->idle.empty()) {
+      chosen = std::move(runners->idle.back());
+      runners->idle.pop_back();
+    }
+  });
+  if (!chosen) {
+    chosen = base::ref_ptr<runner>::adopt(new runner(where));
+  }
+  chosen->serial_.fetch_add(1, std::memory_order_release);
+  return chosen;
+}
+
+inline void runner::launch(async_job& job, const void* owner) noexcept {
+  job_ = &job;
+  tag_->set_owner(owner);
+  const base::ref_ptr<runner> self(this);
+  try {
+    if (std::exchange(fresh_, false)) {
+      net::co_spawn(net::any_io_executor(tagged_executor(tag_)), serve(keeper(*this)),
+                    net::bind_cancellation_slot(signal_.slot(), [](std::exception_ptr) {}));
+    } else {
+      net::dispatch(tag_->serial(false), resumption(self));
+    }
+  } catch (...) {
+    // The keeper was destroyed, which has told the job.
+  }
+}
+
+inline void runner::interrupt(std::uint64_t serial) noexcept {
+  try {
+    net::post(tag_->serial(true), [self = base::ref_ptr<runner>(this), serial] {
+      if (self->serial() != serial || self->ended_serial_ == serial) {
+        return;
+      }
+      if (self->begun_) {
+        self->signal_.emit(net::cancellation_type::terminal);
+      } else {
+        self->interrupted_ = true;
+      }
+    });
+  } catch (...) {
+    // No memory: the stop then waits for the end of the tick, as it does for a plain target.
+  }
+}
+
+inline void runner::resume() {
+  references_ = tag_->use_count();
+  parked_.resume();
+}
+
+inline net::awaitable<void> runner::park() {
+  return net::async_initiate<const net::use_awaitable_t<>&, void()>(
+      [this](auto handler) {
+        lane_->with_extension<pool>([&](pool* runners) {
+          if (runners != nullptr) {
+            runners->idle.push_back(base::ref_ptr<runner>(this));
+            parked_.put(std::move(handler));
+          }
+        });
+      },
+      net::use_awaitable);
+}
+
+inline net::awaitable<void> runner::settle() {
+  return net::async_initiate<const net::use_awaitable_t<>&, void()>(
+      [this](auto handler) {
+        parked_.put(std::move(handler));
+        net::post(tag_->serial(true), resumption(base::ref_ptr<runner>(this)));
+      },
+      net::use_awaitable);
+}
+
+inline net::awaitable<void> runner::serve(keeper self) {
+  auto settled = self->settle();
+  co_await std::move(settled);
+  const auto own_references = self->references_;
+  for (;;) {
+    self->begun_ = true;
+    if (!std::exchange(self->interrupted_, false)) {
+      auto work = self->job_->run_job();
+      co_await std::move(work);
+      co_await net::this_coro::reset_cancellation_state(net::enable_terminal_cancellation());
+    }
+    self->begun_ = false;
+    self->ended_serial_ = self->serial();
+    self->tag_->set_owner(nullptr);
+    std::exchange(self->job_, nullptr)->job_finished();
+    if (self->tag_->use_count() != own_references) {
+      auto settled_again = self->settle();
+      co_await std::move(settled_again);
+      // Children that outlive their target still carry the tag, and must not be taken for the next
+      // job's: such a runner retires.
+      if (self->references_ != own_references) {
+        co_return;
+      }
+    }
+    auto next_job = self->park();
+    co_await std::move(next_job);
+  }
+}
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_DELIVERY_RUNNER_HPP

@@ -1,0 +1,66 @@
+// Finds the context's own executor behind whatever a user came with.
+// The scheduler's driver must not sit on a user's strand, where one slow handler would delay all.
+#ifndef ASYNC_TIMER_NET_EXECUTOR_HPP
+#define ASYNC_TIMER_NET_EXECUTOR_HPP
+
+#include <async_timer/net/asio.hpp>
+#include <typeinfo>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+/// Returns the executor of that very type inside an any_io_executor, or null.
+///
+/// Asio 1.22's own `target<E>()` is an unchecked cast, so the type is asked first.
+template <class Executor>
+const Executor* executor_target(const net::any_io_executor& executor) noexcept {
+  return executor && executor.target_type() == typeid(Executor) ? executor.target<Executor>()
+                                                                : nullptr;
+}
+
+template <class Inner>
+const net::strand<Inner>* strand_target(const net::any_io_executor& executor) noexcept {
+  return executor_target<net::strand<Inner>>(executor);
+}
+
+/// Peels strands off, as deep as they are nested.
+inline net::any_io_executor innermost_executor(net::any_io_executor executor) {
+  for (;;) {
+    if (const auto* io = strand_target<net::io_context::executor_type>(executor)) {
+      executor = net::any_io_executor(io->get_inner_executor());
+    } else if (const auto* pool = strand_target<net::thread_pool::executor_type>(executor)) {
+      executor = net::any_io_executor(pool->get_inner_executor());
+    } else if (const auto* any = strand_target<net::any_io_executor>(executor)) {
+      executor = any->get_inner_executor();
+    } else {
+      return executor;
+    }
+  }
+}
+
+/// Tells whether the executor is a context's own, so that work may run in its handlers directly.
+inline bool is_context_executor(const net::any_io_executor& executor) noexcept {
+  return executor_target<net::io_context::executor_type>(executor) != nullptr ||
+         executor_target<net::thread_pool::executor_type>(executor) != nullptr;
+}
+
+inline bool is_strand(const net::any_io_executor& executor) noexcept {
+  return strand_target<net::io_context::executor_type>(executor) != nullptr ||
+         strand_target<net::thread_pool::executor_type>(executor) != nullptr ||
+         strand_target<net::any_io_executor>(executor) != nullptr;
+}
+
+inline net::execution_context& context_of(const net::any_io_executor& executor) {
+  return net::query(executor, net::execution::context);
+}
+
+inline net::any_io_executor tracked(const net::any_io_executor& executor) {
+  return net::prefer(executor, net::execution::outstanding_work.tracked);
+}
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_NET_EXECUTOR_HPP

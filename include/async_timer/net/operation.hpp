@@ -1,0 +1,233 @@
+// A pending asynchronous operation, type-erased: any_completion_handler needs a newer Asio.
+// Its owner claims it (unlinks it from the owner's list under the owner's lock) and completes it
+// once: the completion is posted to the handler's executor; there the cancellation slot is cleared,
+// the memory is freed, and only then the handler is called.
+#ifndef ASYNC_TIMER_NET_OPERATION_HPP
+#define ASYNC_TIMER_NET_OPERATION_HPP
+
+#include <async_timer/base/errors.hpp>
+#include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/net/asio.hpp>
+#include <async_timer/net/executor.hpp>
+#include <async_timer/net/tagged_executor.hpp>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+/// Is the part of an operation that lists and owners see.
+///
+/// It is born with one reference, which complete() or abandon() consumes; a connected cancellation
+/// slot holds another one.
+class operation : public base::ref_counted {
+ public:
+  /// Posts the completion with the outcome stored before; call it once, after claiming.
+  virtual void complete() noexcept = 0;
+  /// Destroys the handler unrun, because its context is going away; call it once, after claiming.
+  virtual void abandon() noexcept = 0;
+  /// Ends this operation alone; called by its cancellation slot, at any moment.
+  virtual void cancel() noexcept = 0;
+
+  // Guarded by the owner's lock.
+  operation* prev = nullptr;
+  operation* next = nullptr;
+  bool linked = false;
+};
+
+/// Is a list through the operations themselves: linking needs no memory, unlinking no search.
+class operation_list {
+ public:
+  operation_list() = default;
+  operation_list(operation_list&& other) noexcept
+      : first_(std::exchange(other.first_, nullptr)), last_(std::exchange(other.last_, nullptr)) {}
+  operation_list& operator=(operation_list&&) = delete;
+
+  [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
+  [[nodiscard]] operation* front() const noexcept { return first_; }
+
+  void push_back(operation& op) noexcept {
+    op.prev = last_;
+    op.next = nullptr;
+    op.linked = true;
+    (last_ != nullptr ? last_->next : first_) = &op;
+    last_ = &op;
+  }
+
+  void erase(operation& op) noexcept {
+    (op.prev != nullptr ? op.prev->next : first_) = op.next;
+    (op.next != nullptr ? op.next->prev : last_) = op.prev;
+    op.prev = op.next = nullptr;
+    op.linked = false;
+  }
+
+  /// Moves all of another list behind this one.
+  void append(operation_list&& other) noexcept {
+    while (operation* op = other.front()) {
+      other.erase(*op);
+      push_back(*op);
+    }
+  }
+
+  /// Completes all, in order; only for a list of claimed operations, with no lock held.
+  void complete_all() noexcept {
+    while (operation* op = first_) {
+      erase(*op);
+      op->complete();
+    }
+  }
+  void abandon_all() noexcept {
+    while (operation* op = first_) {
+      erase(*op);
+      op->abandon();
+    }
+  }
+
+ private:
+  operation* first_ = nullptr;
+  operation* last_ = nullptr;
+};
+
+/// Adds a handler to an outcome. `Outcome` derives from operation and has `on_claimed()`, which may
+/// be called twice, and `take()`, which returns a callable that applies the outcome to a handler.
+template <class Outcome, class Handler>
+class operation_with final : public Outcome {
+  using executor_type = net::associated_executor_t<Handler, net::any_io_executor>;
+  using work_type = std::decay_t<decltype(net::prefer(std::declval<const executor_type&>(),
+                                                      net::execution::outstanding_work.tracked))>;
+  using allocator_type = typename std::allocator_traits<
+      net::associated_allocator_t<Handler>>::template rebind_alloc<operation_with>;
+
+ public:
+  /// Makes an operation with one reference, held by the returned pointer.
+  ///
+  /// @param fallback  where the handler runs if it names no executor; may be empty.
+  template <class... Args>
+  static base::ref_ptr<operation_with> create(Handler&& handler,
+                                              const net::any_io_executor& fallback,
+                                              Args&&... args) {
+    allocator_type allocator(net::get_associated_allocator(handler));
+    auto* memory = std::allocator_traits<allocator_type>::allocate(allocator, 1);
+    try {
+      ::new (static_cast<void*>(memory))
+          operation_with(std::move(handler), fallback, std::forward<Args>(args)...);
+    } catch (...) {
+      std::allocator_traits<allocator_type>::deallocate(allocator, memory, 1);
+      throw;
+    }
+    return base::ref_ptr<operation_with>::adopt(memory);
+  }
+
+  /// Lets the handler's slot cancel this operation; before it is visible to other threads.
+  void connect_slot() {
+    auto slot = net::get_associated_cancellation_slot(*handler_);
+    if (slot.is_connected()) {
+      slot.assign(canceller{base::ref_ptr<operation>(this)});
+    }
+  }
+
+  /// Tells for inside-the-target detection where the handler runs.
+  [[nodiscard]] const void* caller() const {
+    if constexpr (std::is_convertible_v<const executor_type&, net::any_io_executor>) {
+      return owner_of(net::any_io_executor(executor_));
+    } else {
+      return nullptr;
+    }
+  }
+
+  void complete() noexcept override {
+    this->on_claimed();
+    // A copy: the posted function may run, and free this object, before post() returns.
+    const auto work = *work_;
+    try {
+      net::post(work, completion(this));
+    } catch (...) {
+      // The function was destroyed unrun, which has freed the handler; there is no memory to tell.
+    }
+  }
+
+  void abandon() noexcept override {
+    this->on_claimed();
+    handler_.reset();
+    work_.reset();
+    this->release();
+  }
+
+ private:
+  struct canceller {
+    base::ref_ptr<operation> op;
+    void operator()(net::cancellation_type type) const {
+      if (type != net::cancellation_type::none) {
+        op->cancel();
+      }
+    }
+  };
+
+  /// Runs the completion, or frees the operation if the executor drops it.
+  class completion {
+   public:
+    using allocator_type = net::associated_allocator_t<Handler>;
+
+    explicit completion(operation_with* op) noexcept
+        : op_(op), allocator_(net::get_associated_allocator(*op->handler_)) {}
+    completion(completion&& other) noexcept
+        : op_(std::exchange(other.op_, nullptr)), allocator_(other.allocator_) {}
+    completion& operator=(completion&&) = delete;
+    ~completion() {
+      if (op_ != nullptr) {
+        op_->abandon();
+      }
+    }
+    [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_; }
+    void operator()() { std::exchange(op_, nullptr)->run(); }
+
+   private:
+    operation_with* op_;
+    allocator_type allocator_;
+  };
+
+  template <class... Args>
+  operation_with(Handler&& handler, const net::any_io_executor& fallback, Args&&... args)
+      : Outcome(std::forward<Args>(args)...),
+        handler_(std::move(handler)),
+        executor_(net::get_associated_executor(*handler_, fallback)) {
+    if constexpr (std::is_same_v<executor_type, net::any_io_executor>) {
+      if (!executor_) {
+        throw threadsafe_dispatch_error(
+            "the timer has no executor (never started, or its context is gone) and the completion "
+            "handler names none: bind one with bind_executor, or start the timer first");
+      }
+    }
+    work_.emplace(net::prefer(executor_, net::execution::outstanding_work.tracked));
+  }
+
+  void run() {
+    net::get_associated_cancellation_slot(*handler_).clear();
+    Handler handler(std::move(*handler_));
+    const auto work = std::move(work_);
+    auto completion_with_outcome = this->take();
+    handler_.reset();
+    this->release();
+    completion_with_outcome(handler);
+  }
+
+  void destroy() noexcept override {
+    allocator_type allocator(allocator_);
+    std::destroy_at(this);
+    std::allocator_traits<allocator_type>::deallocate(allocator, this, 1);
+  }
+
+  std::optional<Handler> handler_;
+  executor_type executor_;
+  std::optional<work_type> work_;
+  allocator_type allocator_{net::get_associated_allocator(*handler_)};
+};
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_NET_OPERATION_HPP

@@ -1,0 +1,102 @@
+// An executor that tells whose work it runs: an `awaitable` target runs on one, its children
+// inherit it, and so a call can be recognised as made from inside the target (contract D23, 15.7).
+// It knows a serial executor and an opaque owner; it does not know what a timer is.
+#ifndef ASYNC_TIMER_NET_TAGGED_EXECUTOR_HPP
+#define ASYNC_TIMER_NET_TAGGED_EXECUTOR_HPP
+
+#include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/net/asio.hpp>
+#include <async_timer/net/executor.hpp>
+#include <atomic>
+#include <utility>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+/// Is what all copies of a tagged executor share.
+class executor_tag final : public base::ref_counted {
+ public:
+  /// @param plain  the executor that the user gave, for objects that outlive the target.
+  explicit executor_tag(net::any_io_executor plain)
+      : plain_(std::move(plain)),
+        possibly_(is_strand(plain_) ? plain_ : net::any_io_executor(net::make_strand(plain_))),
+        never_(net::require(possibly_, net::execution::blocking.never)) {}
+
+  [[nodiscard]] const net::any_io_executor& plain() const noexcept { return plain_; }
+  /// Runs handlers one at a time: the target, its children, its cancellation.
+  [[nodiscard]] const net::any_io_executor& serial(bool never_blocking) const noexcept {
+    return never_blocking ? never_ : possibly_;
+  }
+
+  void set_owner(const void* owner) noexcept { owner_.store(owner, std::memory_order_release); }
+  [[nodiscard]] const void* owner() const noexcept {
+    return owner_.load(std::memory_order_acquire);
+  }
+
+ private:
+  net::any_io_executor plain_;
+  net::any_io_executor possibly_;
+  net::any_io_executor never_;
+  std::atomic<const void*> owner_{nullptr};
+};
+
+/// Models an Asio executor. It tracks no work: the running timer does, and a parked runner must
+/// not.
+class tagged_executor {
+ public:
+  explicit tagged_executor(base::ref_ptr<executor_tag> tag) noexcept : tag_(std::move(tag)) {}
+
+  [[nodiscard]] const executor_tag& tag() const noexcept { return *tag_; }
+
+  // The names and forms from here on are those of Asio's executor and property protocol.
+  net::execution_context& query(net::execution::context_t) const noexcept {
+    return net::query(tag_->serial(never_), net::execution::context);
+  }
+  net::execution::blocking_t query(net::execution::blocking_t) const noexcept {
+    return never_ ? net::execution::blocking_t(net::execution::blocking.never)
+                  : net::execution::blocking_t(net::execution::blocking.possibly);
+  }
+  tagged_executor require(net::execution::blocking_t::never_t) const noexcept {
+    return tagged_executor(tag_, true);
+  }
+  tagged_executor require(net::execution::blocking_t::possibly_t) const noexcept {
+    return tagged_executor(tag_, false);
+  }
+  template <class Function>
+  void execute(Function&& function) const {
+    tag_->serial(never_).execute(std::forward<Function>(function));
+  }
+  friend bool operator==(const tagged_executor& a, const tagged_executor& b) noexcept {
+    return a.tag_.get() == b.tag_.get() && a.never_ == b.never_;
+  }
+  friend bool operator!=(const tagged_executor& a, const tagged_executor& b) noexcept {
+    return !(a == b);
+  }
+
+ private:
+  tagged_executor(base::ref_ptr<executor_tag> tag, bool never) noexcept
+      : tag_(std::move(tag)), never_(never) {}
+
+  base::ref_ptr<executor_tag> tag_;
+  bool never_ = false;
+};
+
+/// Tells whose target an executor belongs to; null: nobody's.
+inline const void* owner_of(const net::any_io_executor& executor) {
+  const auto inner = innermost_executor(executor);
+  const auto* tagged = executor_target<tagged_executor>(inner);
+  return tagged != nullptr ? tagged->tag().owner() : nullptr;
+}
+
+/// Takes the tag off: a timer made inside a target must not keep that run's tag for its life.
+inline net::any_io_executor untagged(net::any_io_executor executor) {
+  const auto* tagged = executor_target<tagged_executor>(executor);
+  return tagged != nullptr ? tagged->tag().plain() : executor;
+}
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_NET_TAGGED_EXECUTOR_HPP

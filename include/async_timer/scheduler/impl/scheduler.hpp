@@ -1,0 +1,389 @@
+// The bodies of scheduler.hpp.
+#ifndef ASYNC_TIMER_SCHEDULER_IMPL_SCHEDULER_HPP
+#define ASYNC_TIMER_SCHEDULER_IMPL_SCHEDULER_HPP
+
+#include <async_timer/scheduler/scheduler.hpp>
+#include <vector>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+inline base::ref_ptr<lane> scheduler::lane_for(net::any_io_executor executor) {
+  executor = untagged(std::move(executor));
+  base::ref_ptr<lane> evicted;
+  const lock_type lock(mutex_);
+  check_alive();
+  const auto same = [&](const auto& known) { return known && known->executor() == executor; };
+  auto found = std::find_if(recent_lanes_.begin(), recent_lanes_.end(), same);
+  if (found == recent_lanes_.end()) {
+    auto made = base::ref_ptr<lane>::adopt(new lane(shared_from_this(), std::move(executor)));
+    made->next_ = lanes_;
+    if (lanes_ != nullptr) {
+      lanes_->prev_ = made.get();
+    }
+    lanes_ = made.get();
+    evicted = std::move(recent_lanes_.back());
+    found = std::prev(recent_lanes_.end());
+    *found = std::move(made);
+  }
+  std::rotate(recent_lanes_.begin(), found, std::next(found));
+  return recent_lanes_.front();
+}
+
+inline void scheduler::begin_run(schedule_node& node, const rearm& first) {
+  const lock_type lock(mutex_);
+  check_alive();
+  lane& where = *node.lane_;
+  if (where.running_ == 0) {
+    where.work_ = tracked(where.executor_);
+    where.take_extension(false);
+  }
+  ++where.running_;
+  used_ = true;
+  try {
+    place(node, first);
+  } catch (...) {
+    if (--where.running_ == 0) {
+      where.work_ = {};
+    }
+    throw;
+  }
+  if (!ready_.empty()) {
+    post_turn();
+  }
+  if (driver_stale_) {
+    arm_driver();
+  }
+}
+
+inline void scheduler::end_run(schedule_node& node) noexcept {
+  net::any_io_executor work;
+  std::unique_ptr<lane_extension> extension;
+  const lock_type lock(mutex_);
+  node.place_ = schedule_node::place::idle;
+  set_delay_class(node, std::chrono::nanoseconds(0));
+  lane& where = *node.lane_;
+  if (--where.running_ == 0) {
+    work = std::exchange(where.work_, {});
+    extension = where.take_extension(true);
+  }
+}
+
+inline void scheduler::arm(schedule_node& node, const rearm& next) {
+  const lock_type lock(mutex_);
+  check_alive();
+  used_ = true;
+  place(node, next);
+  if (!ready_.empty()) {
+    post_turn();
+  }
+  if (driver_stale_) {
+    arm_driver();
+  }
+}
+
+inline bool scheduler::kick(schedule_node& node) noexcept {
+  const lock_type lock(mutex_);
+  if (node.place_ != schedule_node::place::armed) {
+    return false;
+  }
+  wheel_->remove(node);
+  ready_.push_back(node);
+  post_turn();
+  if (wheel_->empty()) {
+    arm_driver();
+  }
+  return true;
+}
+
+inline bool scheduler::disarm(schedule_node& node) noexcept {
+  const lock_type lock(mutex_);
+  if (node.place_ != schedule_node::place::armed) {
+    return false;
+  }
+  wheel_->remove(node);
+  node.place_ = schedule_node::place::idle;
+  if (wheel_->empty()) {
+    arm_driver();
+  }
+  return true;
+}
+
+inline std::uint64_t scheduler::next_seed() noexcept {
+  const lock_type lock(mutex_);
+  return seeds_.next();
+}
+
+inline bool scheduler::go_virtual(core::time_point start, std::uint64_t seed) {
+  const lock_type lock(mutex_);
+  if (used_ || time_.is_virtual()) {
+    return false;
+  }
+  time_.set_virtual(start);
+  wheel_.emplace(start);
+  seeds_ = core::random_engine(seed);
+  return true;
+}
+
+inline void scheduler::set_virtual_now(core::time_point now) {
+  const lock_type lock(mutex_);
+  if (!dead_) {
+    time_.set_virtual(now);
+    post_turn();
+  }
+}
+
+inline std::optional<core::time_point> scheduler::next_due() const {
+  const lock_type lock(mutex_);
+  return wheel_->next_due();
+}
+
+inline void scheduler::wake_up(std::uint64_t generation) noexcept {
+  {
+    const lock_type lock(mutex_);
+    if (dead_ || generation != driver_generation_) {
+      return;
+    }
+    driver_due_ = core::time_point::max();
+    wake_policy_.woke(time_.now(), delays_.finest());
+  }
+  turn(false);
+}
+
+inline void scheduler::turn(bool posted) noexcept {
+  lock_type lock(mutex_);
+  if (posted) {
+    turn_posted_ = false;
+  }
+  if (dead_) {
+    return;
+  }
+  const bool more = collect(time_.now());
+  if (!more) {
+    arm_driver();
+  }
+  run_batch(lock, more);
+  if (dead_) {
+    return;
+  }
+  if (more || !ready_.empty()) {
+    post_turn();
+  }
+  if (driver_stale_) {
+    arm_driver();
+  }
+}
+
+inline void scheduler::run_batch(lock_type& lock, bool more) noexcept {
+  // What becomes ready meanwhile waits for the next turn, so that others get theirs (contract 3.4).
+  for (auto left = std::min(ready_.size(), batch); left > 0 && !ready_.empty(); --left) {
+    schedule_node& node = ready_.pop_front();
+    node.place_ = schedule_node::place::running;
+    if (more || !ready_.empty()) {
+      post_turn();
+    }
+    if (driver_stale_) {
+      arm_driver();
+    }
+    if (node.lane_ != nullptr && !node.lane_->runs_inline_) {
+      hand_over(lock, node);
+    } else {
+      lock.unlock();
+      call_node(lock, node);
+    }
+  }
+}
+
+inline bool scheduler::collect(core::time_point now) noexcept {
+  if (ready_.size() >= batch) {
+    return true;
+  }
+  return wheel_->collect(now, batch - ready_.size(),
+                         [this](core::wheel_node& node, core::time_point) noexcept {
+                           ready_.push_back(static_cast<schedule_node&>(node));
+                         });
+}
+
+inline void scheduler::hand_over(lock_type& lock, schedule_node& node) noexcept {
+  const net::any_io_executor executor = node.lane_->executor_;
+  lock.unlock();
+  try {
+    net::post(executor, delivery(shared_from_this(), node));
+  } catch (...) {
+    // The delivery was destroyed unrun, which has told the node.
+  }
+  lock.lock();
+}
+
+inline void scheduler::deliver(schedule_node& node) noexcept {
+  lock_type lock(mutex_, std::defer_lock);
+  call_node(lock, node);
+  if (dead_) {
+    return;
+  }
+  if (!ready_.empty()) {
+    post_turn();
+  }
+  if (driver_stale_) {
+    arm_driver();
+  }
+}
+
+inline void scheduler::dropped(schedule_node& node) noexcept {
+  bool dead = false;
+  {
+    const lock_type lock(mutex_);
+    dead = dead_;
+    node.place_ = schedule_node::place::idle;
+  }
+  if (dead) {
+    node.on_shutdown();
+  } else {
+    node.on_lost(std::make_exception_ptr(
+        timer_error("the timer's executor dropped a tick: it is out of memory or shut down")));
+  }
+}
+
+/// Enters with the lock free, leaves with the lock held.
+inline void scheduler::call_node(lock_type& lock, schedule_node& node) noexcept {
+  const std::optional<rearm> next = node.on_due();
+  lock.lock();
+  if (!next) {
+    return;
+  }
+  try {
+    check_alive();
+    place(node, *next);
+  } catch (...) {
+    node.place_ = schedule_node::place::idle;
+    node.after_rearm();
+    lock.unlock();
+    node.on_lost(std::current_exception());
+    lock.lock();
+    return;
+  }
+  node.after_rearm();
+}
+
+inline void scheduler::place(schedule_node& node, const rearm& next) {
+  if (next.due <= next.now) {
+    ready_.push_back(node);
+  } else {
+    wheel_->catch_up(next.now);
+    wheel_->insert(node, next.due);
+    node.place_ = schedule_node::place::armed;
+    driver_stale_ = driver_stale_ || next.due < driver_due_;
+  }
+  set_delay_class(node, next.delay);
+}
+
+inline void scheduler::set_delay_class(schedule_node& node,
+                                       std::chrono::nanoseconds delay) noexcept {
+  const auto finer = static_cast<std::uint8_t>(
+      std::bit_width(static_cast<std::uint64_t>(std::max<std::int64_t>(delay.count(), 0))));
+  if (finer == node.delay_class_) {
+    return;
+  }
+  const auto lower_bound = [](std::uint8_t width) {
+    return std::chrono::nanoseconds(width == 0 ? 0 : std::int64_t{1} << (width - 1));
+  };
+  delays_.remove(lower_bound(node.delay_class_));
+  delays_.add(lower_bound(finer));
+  node.delay_class_ = finer;
+}
+
+inline void scheduler::post_turn() noexcept {
+  if (turn_posted_) {
+    return;
+  }
+  try {
+    net::post(own_, posted_turn{shared_from_this()});
+    turn_posted_ = true;
+  } catch (...) {
+    // No memory: the next call of anybody, or the driver, tries again.
+  }
+}
+
+inline void scheduler::arm_driver() noexcept {
+  driver_stale_ = false;
+  if (dead_ || time_.is_virtual()) {
+    return;
+  }
+  const auto earliest = wheel_->next_due();
+  if (!earliest) {
+    if (driver_due_ != core::time_point::max()) {
+      ++driver_generation_;
+      driver_due_ = core::time_point::max();
+      driver_->cancel();
+    }
+    return;
+  }
+  const auto now = time_.now();
+  const auto due = wake_policy_.arm_at(*earliest, now, delays_.finest());
+  if (driver_due_ <= due) {
+    return;
+  }
+  if (due <= core::saturating_add(now, not_worth_sleeping)) {
+    post_turn();
+    return;
+  }
+  try {
+    driver_->expires_at(std::chrono::time_point_cast<std::chrono::steady_clock::duration>(due));
+    driver_->async_wait(driver_wait{shared_from_this(), ++driver_generation_});
+    driver_due_ = due;
+  } catch (...) {
+    post_turn();
+  }
+}
+
+inline void scheduler::unlink(lane& gone) noexcept {
+  const lock_type lock(mutex_);
+  (gone.prev_ != nullptr ? gone.prev_->next_ : lanes_) = gone.next_;
+  if (gone.next_ != nullptr) {
+    gone.next_->prev_ = gone.prev_;
+  }
+}
+
+inline void scheduler::shutdown() noexcept {
+  std::vector<schedule_node*> nodes;
+  std::vector<net::any_io_executor> executors;
+  std::vector<std::unique_ptr<lane_extension>> extensions;
+  decltype(recent_lanes_) recent;
+  {
+    const lock_type lock(mutex_);
+    dead_ = true;
+    driver_.reset();
+    wheel_->drain([this](core::wheel_node& node, core::time_point) noexcept {
+      ready_.push_back(static_cast<schedule_node&>(node));
+    });
+    for (nodes.reserve(ready_.size()); !ready_.empty();) {
+      nodes.push_back(&ready_.pop_front());
+      nodes.back()->place_ = schedule_node::place::idle;
+    }
+    for (lane* each = lanes_; each != nullptr; each = each->next_) {
+      executors.push_back(std::exchange(each->executor_, {}));
+      executors.push_back(std::exchange(each->work_, {}));
+      extensions.push_back(each->take_extension(true));
+    }
+    executors.push_back(std::exchange(own_, {}));
+    std::swap(recent, recent_lanes_);
+  }
+  for (schedule_node* node : nodes) {
+    node->on_shutdown();
+  }
+}
+
+inline void lane::release() noexcept {
+  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    const auto keep_until_unlinked = scheduler_;
+    keep_until_unlinked->unlink(*this);
+    delete this;
+  }
+}
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_SCHEDULER_IMPL_SCHEDULER_HPP

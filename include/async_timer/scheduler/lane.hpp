@@ -1,0 +1,89 @@
+// Where the ticks of some timers run: an executor, shared by all timers that came with it, so that
+// a timer pays eight bytes for it. Holds the executor's work only while one of its timers runs.
+#ifndef ASYNC_TIMER_SCHEDULER_LANE_HPP
+#define ASYNC_TIMER_SCHEDULER_LANE_HPP
+
+#include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/net/asio.hpp>
+#include <async_timer/net/executor.hpp>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+class scheduler;
+
+/// Is what higher rooms keep for a lane; dropped when its last timer stops and at shutdown.
+class lane_extension {
+ public:
+  lane_extension() = default;
+  lane_extension(const lane_extension&) = delete;
+  lane_extension& operator=(const lane_extension&) = delete;
+  virtual ~lane_extension() = default;
+};
+
+class lane {
+ public:
+  lane(std::shared_ptr<scheduler> owner, net::any_io_executor executor)
+      : scheduler_(std::move(owner)),
+        executor_(std::move(executor)),
+        runs_inline_(is_context_executor(executor_)) {}
+  lane(const lane&) = delete;
+  lane& operator=(const lane&) = delete;
+
+  void add_ref() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  void release() noexcept;
+
+  [[nodiscard]] scheduler& owner() const noexcept { return *scheduler_; }
+  /// Is empty once the context is gone.
+  [[nodiscard]] const net::any_io_executor& executor() const noexcept { return executor_; }
+  /// Tells whether ticks may run in the scheduler's own turns.
+  [[nodiscard]] bool runs_inline() const noexcept { return runs_inline_; }
+
+  /// Gives access to what a higher room keeps here, made by `make` on first use, under a lock.
+  ///
+  /// @param use  gets the extension, or null while no timer of the lane runs.
+  template <class Extension, class Use>
+  void with_extension(Use&& use) {
+    const std::scoped_lock lock(extension_mutex_);
+    if (!closed_ && extension_ == nullptr) {
+      extension_ = std::make_unique<Extension>();
+    }
+    use(static_cast<Extension*>(extension_.get()));
+  }
+
+ private:
+  friend class scheduler;
+  ~lane() = default;
+
+  std::unique_ptr<lane_extension> take_extension(bool closed) noexcept {
+    const std::scoped_lock lock(extension_mutex_);
+    closed_ = closed;
+    return std::move(extension_);
+  }
+
+  std::atomic<std::uint32_t> references_{1};
+  std::shared_ptr<scheduler> scheduler_;
+  net::any_io_executor executor_;
+  const bool runs_inline_;
+
+  std::mutex extension_mutex_;
+  std::unique_ptr<lane_extension> extension_;
+  bool closed_ = true;
+
+  // Guarded by the scheduler's mutex.
+  std::size_t running_ = 0;
+  net::any_io_executor work_;
+  lane* prev_ = nullptr;
+  lane* next_ = nullptr;
+};
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_SCHEDULER_LANE_HPP

@@ -1,0 +1,175 @@
+// One scheduler for each execution context: the wheel, and the one steady_timer that drives it.
+// A turn is a handler on the context's own executor: it collects what is due, re-arms the driver,
+// and then runs at most a batch of nodes, one by one, with no lock held. While more are ready than
+// the one that runs, another turn is posted: it goes on where this one ends, or, on a context run
+// by many threads, takes over at once, so that a slow target delays no other timer.
+#ifndef ASYNC_TIMER_SCHEDULER_SCHEDULER_HPP
+#define ASYNC_TIMER_SCHEDULER_SCHEDULER_HPP
+
+#include <algorithm>
+#include <array>
+#include <async_timer/base/errors.hpp>
+#include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/core/delay_histogram.hpp>
+#include <async_timer/core/random.hpp>
+#include <async_timer/core/time.hpp>
+#include <async_timer/core/timing_wheel.hpp>
+#include <async_timer/core/wake_policy.hpp>
+#include <async_timer/net/asio.hpp>
+#include <async_timer/net/executor.hpp>
+#include <async_timer/net/tagged_executor.hpp>
+#include <async_timer/scheduler/lane.hpp>
+#include <async_timer/scheduler/schedule_node.hpp>
+#include <async_timer/scheduler/time_source.hpp>
+#include <bit>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <utility>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+class scheduler : public std::enable_shared_from_this<scheduler> {
+ public:
+  explicit scheduler(net::any_io_executor own)
+      : wheel_(std::in_place, time_.now()),
+        own_(std::move(own)),
+        driver_(std::in_place, own_),
+        seeds_(std::random_device{}()) {}
+
+  [[nodiscard]] core::time_point now() const noexcept { return time_.now(); }
+
+  /// Finds or makes the lane of an executor of this context.
+  ///
+  /// Lanes are few, and those in use come back often: the last few are remembered.
+  base::ref_ptr<lane> lane_for(net::any_io_executor executor);
+
+  /// Begins a run: arms the node and holds the lane's work until end_run().
+  ///
+  /// Throws threadsafe_dispatch_error if the context is gone; then, or when memory ends, nothing
+  /// has changed.
+  void begin_run(schedule_node& node, const rearm& first);
+  /// Ends a run whose node is idle; drops the lane's work with the last run.
+  void end_run(schedule_node& node) noexcept;
+
+  /// Arms an idle node of a run in progress. Throws when memory ends.
+  void arm(schedule_node& node, const rearm& next);
+  /// Makes an armed node due now. Tells whether it was waiting; else it is on its way already.
+  bool kick(schedule_node& node) noexcept;
+  /// Takes an armed node out. Else false: it is on its way and will be called.
+  bool disarm(schedule_node& node) noexcept;
+
+  /// Seeds the next random engine; the same sequence again under a virtual clock.
+  std::uint64_t next_seed() noexcept;
+
+  // Virtual time, for testing/virtual_clock.hpp.
+  /// Stops the real clock; false if a node was armed before.
+  bool go_virtual(core::time_point start, std::uint64_t seed);
+  /// Moves virtual time and posts the turn that collects what is due then.
+  void set_virtual_now(core::time_point now);
+  [[nodiscard]] std::optional<core::time_point> next_due() const;
+
+  [[nodiscard]] bool is_dead() const noexcept {
+    const lock_type lock(mutex_);
+    return dead_;
+  }
+  /// Lets go of everything, calls no handler; the context is being destroyed.
+  void shutdown() noexcept;
+
+ private:
+  friend class lane;
+
+  // Enough to spread the cost of a turn, few enough that other handlers don't notice.
+  static constexpr std::size_t batch = 256;
+  // A wait this short costs more than another turn.
+  static constexpr std::chrono::nanoseconds not_worth_sleeping = std::chrono::microseconds(1);
+
+  struct posted_turn {
+    std::shared_ptr<scheduler> self;
+    void operator()() const { self->turn(true); }
+  };
+  struct driver_wait {
+    std::shared_ptr<scheduler> self;
+    std::uint64_t generation;
+    void operator()(const error_code& error) const {
+      if (!error) {
+        self->wake_up(generation);
+      }
+    }
+  };
+  class delivery;
+
+  using lock_type = std::unique_lock<std::mutex>;
+
+  void turn(bool posted) noexcept;
+  void wake_up(std::uint64_t generation) noexcept;
+  /// Moves due nodes from the wheel to the ready queue; true if more are due.
+  bool collect(core::time_point now) noexcept;
+  void run_batch(lock_type& lock, bool more) noexcept;
+  void hand_over(lock_type& lock, schedule_node& node) noexcept;
+  void deliver(schedule_node& node) noexcept;
+  void dropped(schedule_node& node) noexcept;
+  void call_node(lock_type& lock, schedule_node& node) noexcept;
+  void place(schedule_node& node, const rearm& next);
+  void post_turn() noexcept;
+  void arm_driver() noexcept;
+  void set_delay_class(schedule_node& node, std::chrono::nanoseconds delay) noexcept;
+  void unlink(lane& gone) noexcept;
+  void check_alive() const {
+    if (dead_) {
+      throw threadsafe_dispatch_error(
+          "the timer's execution context has been destroyed: start it on a living executor");
+    }
+  }
+
+  time_source time_;
+  mutable std::mutex mutex_;
+  std::optional<core::timing_wheel> wheel_;  ///< always there; anew for virtual time
+  ready_queue ready_;
+  core::wake_policy wake_policy_;
+  core::delay_histogram delays_;
+  net::any_io_executor own_;
+  std::optional<net::steady_timer> driver_;
+  core::time_point driver_due_ = core::time_point::max();
+  std::uint64_t driver_generation_ = 0;
+  bool driver_stale_ = false;  ///< something became due before the driver's time
+  bool turn_posted_ = false;
+  bool used_ = false;
+  bool dead_ = false;
+  core::random_engine seeds_;
+  lane* lanes_ = nullptr;
+  std::array<base::ref_ptr<lane>, 8> recent_lanes_;
+};
+
+/// Carries a node to its lane's executor, and comes back if that drops the function.
+class scheduler::delivery {
+ public:
+  delivery(std::shared_ptr<scheduler> self, schedule_node& node) noexcept
+      : self_(std::move(self)), node_(&node) {}
+  delivery(delivery&& other) noexcept
+      : self_(std::move(other.self_)), node_(std::exchange(other.node_, nullptr)) {}
+  delivery& operator=(delivery&&) = delete;
+  ~delivery() {
+    if (node_ != nullptr) {
+      self_->dropped(*node_);
+    }
+  }
+  void operator()() { self_->deliver(*std::exchange(node_, nullptr)); }
+
+ private:
+  std::shared_ptr<scheduler> self_;
+  schedule_node* node_;
+};
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#include <async_timer/scheduler/impl/scheduler.hpp>
+
+#endif  // ASYNC_TIMER_SCHEDULER_SCHEDULER_HPP

@@ -1,0 +1,58 @@
+// Ties a scheduler to its execution context: found by any executor, shut down with the context.
+#ifndef ASYNC_TIMER_SCHEDULER_SCHEDULER_SERVICE_HPP
+#define ASYNC_TIMER_SCHEDULER_SCHEDULER_SERVICE_HPP
+
+#include <async_timer/net/asio.hpp>
+#include <async_timer/net/executor.hpp>
+#include <async_timer/net/tagged_executor.hpp>
+#include <async_timer/scheduler/scheduler.hpp>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+class scheduler_service final : public net::execution_context::service {
+ public:
+  static inline net::execution_context::id id;
+
+  explicit scheduler_service(net::execution_context& context)
+      : net::execution_context::service(context) {}
+
+  /// Returns the scheduler of the context that an executor belongs to.
+  static std::shared_ptr<scheduler> of(const net::any_io_executor& executor) {
+    auto own = innermost_executor(untagged(innermost_executor(executor)));
+    return net::use_service<scheduler_service>(context_of(own)).get(std::move(own));
+  }
+
+ private:
+  std::shared_ptr<scheduler> get(net::any_io_executor own) {
+    const std::scoped_lock lock(mutex_);
+    if (scheduler_ == nullptr) {
+      scheduler_ = std::make_shared<scheduler>(std::move(own));
+    }
+    return scheduler_;
+  }
+
+  void shutdown() noexcept override {
+    if (const auto doomed = std::exchange(scheduler_, nullptr)) {
+      doomed->shutdown();
+    }
+  }
+
+  std::mutex mutex_;
+  std::shared_ptr<scheduler> scheduler_;
+};
+
+/// Returns where the ticks of timers with this executor run.
+inline base::ref_ptr<lane> lane_of(const net::any_io_executor& executor) {
+  return scheduler_service::of(executor)->lane_for(executor);
+}
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_SCHEDULER_SCHEDULER_SERVICE_HPP

@@ -1,0 +1,7 @@
+// What tests of periodic code need: virtual time.
+#ifndef ASYNC_TIMER_TESTING_HPP
+#define ASYNC_TIMER_TESTING_HPP
+
+#include <async_timer/testing/virtual_clock.hpp>
+
+#endif  // ASYNC_TIMER_TESTING_HPP

@@ -1,0 +1,222 @@
+// The timer itself, without its value type and its target: the state of a run, who waits, and what
+// each event does in each state (the table is in docs/design.md).
+// Everything that changes is guarded by one lock of four bytes, which is never held across code of
+// a user; where both are needed it is taken before the scheduler's.
+#ifndef ASYNC_TIMER_TIMER_CORE_HPP
+#define ASYNC_TIMER_TIMER_CORE_HPP
+
+#include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/word_lock.hpp>
+#include <async_timer/core/interval.hpp>
+#include <async_timer/core/pacemaker.hpp>
+#include <async_timer/core/random.hpp>
+#include <async_timer/core/time.hpp>
+#include <async_timer/net/asio.hpp>
+#include <async_timer/net/operation.hpp>
+#include <async_timer/scheduler/scheduler_service.hpp>
+#include <async_timer/timer/options.hpp>
+#include <async_timer/timer/timer_ref.hpp>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+class waiter;
+class stop_waiter;
+
+/// Is what most timers never need, made on first use so that a sleeping timer stays small.
+struct cold_state {
+  std::string name;
+  error_callback on_error;
+  stop_callback on_stop;
+  std::chrono::nanoseconds initial_delay{0};
+  double jitter = 0;
+  std::optional<core::random_engine> random;
+
+  operation_list waiters;       ///< join, wait, next, trigger, in the order of registration
+  operation_list stop_waiters;  ///< cancel
+
+  std::exception_ptr sticky_failure;  ///< of the last run, until the next start
+  std::exception_ptr last_failure;
+  std::optional<core::time_point> last_failure_at;
+  std::int64_t failure_count = 0;
+};
+
+class timer_core : public schedule_node {
+ public:
+  // --- one reference for the handle, one for the active run, one for each pending operation
+  void add_ref() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  void release() noexcept {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      delete this;
+    }
+  }
+  [[nodiscard]] timer_ref reference() noexcept {
+    return timer_ref(base::ref_ptr<timer_core>(this));
+  }
+
+  // --- lifecycle, from any thread
+  void start();
+  void start_on(base::ref_ptr<lane> where);
+  void request_stop() noexcept;
+  /// Ends the handle's part: stops the run; what was captured goes as soon as the run is over.
+  void detach() noexcept;
+
+  // --- reading, from any thread
+  [[nodiscard]] bool is_running() const noexcept {
+    return is_running_state(state_.load(std::memory_order_acquire));
+  }
+  [[nodiscard]] std::chrono::nanoseconds delay() const noexcept {
+    return std::chrono::nanoseconds(delay_.load(std::memory_order_acquire));
+  }
+  void set_delay(interval delay);
+  [[nodiscard]] std::int64_t hit_count() const noexcept {
+    return hit_count_.load(std::memory_order_acquire);
+  }
+  [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> last_tick_at() const noexcept;
+  [[nodiscard]] std::string name() const;
+  [[nodiscard]] std::int64_t failure_count() const;
+  [[nodiscard]] std::exception_ptr last_failure() const;
+  [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> last_failure_at() const;
+  [[nodiscard]] std::string describe() const;
+  /// Is empty before the first start of a timer without executor, and once the context is gone.
+  [[nodiscard]] net::any_io_executor executor() const;
+
+  // --- waiting, from any thread
+  /// Registers a waiter or completes it at once; consumes the operation's own reference.
+  ///
+  /// @param caller   the owner of the handler's executor, for inside-the-target detection
+  /// @param trigger  also asks for a tick now
+  void enroll(base::ref_ptr<waiter> op, const void* caller, std::optional<interval> timeout,
+              bool trigger);
+  void enroll_stop(base::ref_ptr<stop_waiter> op, const void* caller);
+  /// Ends one waiter with an outcome if it still waits; false if somebody else was first.
+  bool claim(operation& op, operation_list cold_state::*list) noexcept;
+  /// Ends one waiter because its time is over.
+  void expire(waiter& op) noexcept;
+
+  /// Tells whether the calling code is this timer's target or callback.
+  [[nodiscard]] bool is_inside(const void* caller) const noexcept;
+
+ protected:
+  timer_core(base::ref_ptr<lane> where, interval delay, timer_options&& options);
+  virtual ~timer_core();
+
+  // --- what the typed parts add
+  virtual void interrupt_target() noexcept {}
+  /// Destroys what a factory made for this run.
+  virtual void end_target_run() noexcept = 0;
+  /// Destroys the target and all that it captured.
+  virtual void destroy_target() noexcept = 0;
+  virtual void store_outcome(waiter& op) noexcept = 0;
+
+  // --- the way of a tick, called by the typed parts in this order
+  /// False: the run was to end, and has ended.
+  bool begin_tick() noexcept;
+  /// Claims who waits for the tick just counted; lock held.
+  operation_list claim_ticked() noexcept;
+  void count_tick(core::time_point now) noexcept;
+  /// Decides when the next tick is due; entered with the lock held. With a value the lock stays
+  /// held until after_rearm(); without one the run has ended.
+  std::optional<rearm> schedule_next(core::time_point now) noexcept;
+  /// Ends the run, once; null is the stop outcome. Lock free.
+  void end_run(std::exception_ptr failure) noexcept;
+  /// Ends the run without a word, because its context goes away.
+  void abandon_run() noexcept;
+
+  void after_rearm() noexcept final { lock_.unlock(); }
+  void on_lost(std::exception_ptr failure) noexcept final { end_run(std::move(failure)); }
+  void on_shutdown() noexcept final { abandon_run(); }
+
+  [[nodiscard]] scheduler& my_scheduler() const noexcept { return node_lane()->owner(); }
+  cold_state& cold();
+
+  // The state is one word, so that is_running() needs no lock: a phase and some flags.
+  enum phase : std::uint32_t { stopped, scheduled, in_flight, settling, ending };
+  using flag = std::uint32_t;
+  static constexpr std::uint32_t phase_mask = 7;
+  static constexpr flag stop_requested = 8;
+  static constexpr flag triggered = 16;   ///< the next tick was asked for while the timer slept
+  static constexpr flag first_tick = 32;  ///< no tick yet in this run
+  static constexpr flag handle_gone = 64;
+  static constexpr flag fixed_rate = 128;
+
+  [[nodiscard]] std::uint32_t state() const noexcept {
+    return state_.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] phase current_phase() const noexcept {
+    return static_cast<phase>(state() & phase_mask);
+  }
+  [[nodiscard]] bool has(flag f) const noexcept { return (state() & f) != 0; }
+  void set_phase(phase to) noexcept { set_state((state() & ~phase_mask) | to); }
+  void set_state(std::uint32_t to) noexcept { state_.store(to, std::memory_order_release); }
+
+  // The hot part: what a tick of a timer that nobody waits for touches.
+  mutable base::word_lock lock_;
+  std::atomic<std::uint32_t> references_{1};
+  std::atomic<std::uint32_t> state_{stopped};
+  core::pacemaker pacemaker_;
+  std::atomic<std::int64_t> delay_;
+  std::atomic<std::int64_t> hit_count_{0};
+  std::atomic<std::int64_t> last_tick_at_{0};
+  std::unique_ptr<cold_state> cold_;
+
+ private:
+  static bool is_running_state(std::uint32_t state) noexcept {
+    const auto at = state & phase_mask;
+    return at != stopped && at != ending && (state & stop_requested) == 0;
+  }
+  struct at_once {
+    std::exception_ptr error;
+  };
+  std::optional<at_once> outcome_at_once(const waiter& op, bool inside,
+                                         const std::optional<interval>& timeout, bool trigger);
+  std::exception_ptr not_running(const char* what) const;
+  static std::exception_ptr timed_out();
+  void start_locked();
+  core::step next_step(core::time_point now) noexcept;
+  operation_list claim_all(const std::exception_ptr& failure) noexcept;
+  void record_failure(const std::exception_ptr& failure) noexcept;
+  void call_on_error(const error_callback& on_error, const std::exception_ptr& failure) noexcept;
+  void call_on_stop(const stop_callback& on_stop) noexcept;
+  void release_captures() noexcept;
+};
+
+/// Marks the code that runs between its construction and destruction as the timer's own.
+class inside_scope {
+ public:
+  explicit inside_scope(const timer_core& owner) noexcept : owner_(&owner), outer_(innermost_) {
+    innermost_ = this;
+  }
+  inside_scope(const inside_scope&) = delete;
+  inside_scope& operator=(const inside_scope&) = delete;
+  ~inside_scope() { innermost_ = outer_; }
+
+  [[nodiscard]] static bool contains(const timer_core& timer) noexcept {
+    for (const auto* scope = innermost_; scope != nullptr; scope = scope->outer_) {
+      if (scope->owner_ == &timer) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+ private:
+  const timer_core* owner_;
+  const inside_scope* outer_;
+  // A target may run its context's other handlers, so scopes nest.
+  static inline constinit thread_local const inside_scope* innermost_ = nullptr;
+};
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_TIMER_CORE_HPP

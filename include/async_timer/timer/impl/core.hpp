@@ -1,0 +1,298 @@
+// The bodies of core.hpp: lifecycle, reading, waiting.
+#ifndef ASYNC_TIMER_TIMER_IMPL_CORE_HPP
+#define ASYNC_TIMER_TIMER_IMPL_CORE_HPP
+
+#include <async_timer/base/errors.hpp>
+#include <async_timer/net/errors.hpp>
+#include <async_timer/timer/core.hpp>
+#include <async_timer/timer/impl/run.hpp>
+#include <async_timer/timer/validation.hpp>
+#include <async_timer/timer/waiter.hpp>
+#include <mutex>
+#include <utility>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+inline timer_core::timer_core(base::ref_ptr<lane> where, interval delay, timer_options&& options)
+    : state_(stopped | (options.mode == mode::fixed_rate ? fixed_rate : 0U)),
+      delay_(delay.nanoseconds().count()) {
+  set_node_lane(where.detach());
+  if (!options.name.empty() || options.on_error || options.on_stop || options.jitter > 0 ||
+      options.initial_delay.nanoseconds().count() > 0) {
+    cold_state& rare = cold();
+    rare.name = std::move(options.name);
+    rare.on_error = std::move(options.on_error);
+    rare.on_stop = std::move(options.on_stop);
+    rare.jitter = options.jitter;
+    rare.initial_delay = options.initial_delay.nanoseconds();
+  }
+}
+
+inline timer_core::~timer_core() {
+  if (node_lane() != nullptr) {
+    node_lane()->release();
+  }
+}
+
+inline cold_state& timer_core::cold() {
+  if (cold_ == nullptr) {
+    cold_ = std::make_unique<cold_state>();
+  }
+  return *cold_;
+}
+
+// --- lifecycle
+
+inline void timer_core::start() {
+  const std::scoped_lock lock(lock_);
+  start_locked();
+}
+
+inline void timer_core::start_on(base::ref_ptr<lane> where) {
+  base::ref_ptr<lane> former;
+  const std::scoped_lock lock(lock_);
+  if (current_phase() == stopped) {
+    former = base::ref_ptr<lane>::adopt(node_lane());
+    set_node_lane(where.detach());
+  }
+  start_locked();
+}
+
+inline void timer_core::start_locked() {
+  if (current_phase() != stopped) {
+    throw timer_already_running_error(
+        is_running() ? "Already running: the timer was started before"
+                     : "Already running: the timer's last run is still cleaning up; await cancel() "
+                       "before start()");
+  }
+  if (node_lane() == nullptr) {
+    throw threadsafe_dispatch_error("the timer has no executor yet: call start(executor)");
+  }
+  scheduler& clock = my_scheduler();
+  if (cold_ && cold_->jitter > 0 && !cold_->random) {
+    cold_->random.emplace(clock.next_seed());
+  }
+  const auto now = clock.now();
+  const auto initial = cold_ ? cold_->initial_delay : std::chrono::nanoseconds(0);
+  auto fresh = pacemaker_;
+  clock.begin_run(*this, {.due = fresh.start(now, initial), .now = now, .delay = delay()});
+  // Nothing throws from here on; whoever already calls this node waits for the lock.
+  pacemaker_ = fresh;
+  if (cold_) {
+    cold_->sticky_failure = nullptr;
+  }
+  add_ref();
+  set_state((state() & (fixed_rate | handle_gone)) | scheduled | first_tick);
+}
+
+inline void timer_core::request_stop() noexcept {
+  {
+    const std::scoped_lock lock(lock_);
+    if (!is_running_state(state())) {
+      return;
+    }
+    set_state(state() | stop_requested);
+    if (current_phase() == scheduled) {
+      my_scheduler().kick(*this);
+    }
+    if (current_phase() != in_flight) {
+      return;
+    }
+  }
+  interrupt_target();
+}
+
+inline void timer_core::detach() noexcept {
+  request_stop();
+  bool over = false;
+  {
+    const std::scoped_lock lock(lock_);
+    set_state(state() | handle_gone);
+    over = current_phase() == stopped;
+  }
+  if (over) {
+    release_captures();
+  }
+  release();
+}
+
+// --- reading
+
+inline void timer_core::set_delay(interval delay) {
+  check_duration("delay", delay);
+  delay_.store(delay.nanoseconds().count(), std::memory_order_release);
+}
+
+inline std::optional<std::chrono::steady_clock::time_point> timer_core::last_tick_at()
+    const noexcept {
+  if (hit_count() == 0) {
+    return std::nullopt;
+  }
+  const std::chrono::nanoseconds since_epoch(last_tick_at_.load(std::memory_order_acquire));
+  return std::chrono::time_point_cast<std::chrono::steady_clock::duration>(
+      core::time_point(since_epoch));
+}
+
+inline std::string timer_core::name() const {
+  const std::scoped_lock lock(lock_);
+  return cold_ ? cold_->name : std::string();
+}
+
+inline std::int64_t timer_core::failure_count() const {
+  const std::scoped_lock lock(lock_);
+  return cold_ ? cold_->failure_count : 0;
+}
+
+inline std::exception_ptr timer_core::last_failure() const {
+  const std::scoped_lock lock(lock_);
+  return cold_ ? cold_->last_failure : nullptr;
+}
+
+inline std::optional<std::chrono::steady_clock::time_point> timer_core::last_failure_at() const {
+  const std::scoped_lock lock(lock_);
+  if (!cold_ || !cold_->last_failure_at) {
+    return std::nullopt;
+  }
+  return std::chrono::time_point_cast<std::chrono::steady_clock::duration>(*cold_->last_failure_at);
+}
+
+inline net::any_io_executor timer_core::executor() const {
+  const std::scoped_lock lock(lock_);
+  return node_lane() != nullptr ? node_lane()->executor() : net::any_io_executor();
+}
+
+inline bool timer_core::is_inside(const void* caller) const noexcept {
+  return caller == this || inside_scope::contains(*this);
+}
+
+inline std::string timer_core::describe() const {
+  const auto label = name();
+  return "timer(" + (label.empty() ? std::string() : "name=\"" + label + "\", ") +
+         "delay=" + to_string(interval(delay())) + ", hit_count=" + std::to_string(hit_count()) +
+         (is_running() ? ", running)" : ", stopped)");
+}
+
+// --- waiting
+
+inline std::exception_ptr timer_core::timed_out() {
+  return std::make_exception_ptr(timeout_error(
+      "wait: the timeout passed before the condition was met; the timer itself is untouched"));
+}
+
+inline std::exception_ptr timer_core::not_running(const char* what) const {
+  const auto label = cold_ && !cold_->name.empty() ? " \"" + cold_->name + "\"" : std::string();
+  return std::make_exception_ptr(timer_not_running_error(std::string(what) + ": the timer" + label +
+                                                         " is not running; call start() first"));
+}
+
+inline std::optional<timer_core::at_once> timer_core::outcome_at_once(
+    const waiter& op, bool inside, const std::optional<interval>& timeout, bool trigger) {
+  const awaited what = op.what();
+  if (what == awaited::count && hit_count() >= op.goal()) {
+    return at_once{};
+  }
+  if (!is_running_state(state())) {
+    if (!trigger && cold_ && cold_->sticky_failure) {
+      return at_once{cold_->sticky_failure};
+    }
+    if (what == awaited::tick_or_end || what == awaited::end) {
+      return at_once{};
+    }
+    return at_once{not_running(what == awaited::count ? "wait" : trigger ? "trigger" : "join")};
+  }
+  const bool expired = timeout && timeout->nanoseconds().count() <= 0;
+  if (inside && !(what == awaited::end && timeout)) {
+    return at_once{std::make_exception_ptr(
+        self_wait_error("the timer's own target or callback waits for the timer, which would never "
+                        "end: return first, or wait from elsewhere"))};
+  }
+  if (expired) {
+    return at_once{what == awaited::end ? nullptr : timed_out()};
+  }
+  return std::nullopt;
+}
+
+inline void timer_core::enroll(base::ref_ptr<waiter> op, const void* caller,
+                               std::optional<interval> timeout, bool trigger) {
+  {
+    const std::scoped_lock lock(lock_);
+    if (auto outcome = outcome_at_once(*op, is_inside(caller), timeout, trigger)) {
+      op->set_error(std::move(outcome->error));
+    } else {
+      operation_list& list = cold().waiters;
+      if (timeout) {
+        op->arm_deadline(my_scheduler(), timeout->nanoseconds());
+      }
+      list.push_back(*op.detach());
+      const bool sleeps = current_phase() == scheduled && trigger && my_scheduler().kick(*this);
+      if (sleeps || (trigger && current_phase() == settling)) {
+        set_state(state() | triggered);
+      }
+      return;
+    }
+  }
+  op.detach()->complete();
+}
+
+inline void timer_core::enroll_stop(base::ref_ptr<stop_waiter> op, const void* caller) {
+  request_stop();
+  {
+    const std::scoped_lock lock(lock_);
+    if (current_phase() != stopped && !is_inside(caller)) {
+      cold().stop_waiters.push_back(*op.detach());
+      return;
+    }
+  }
+  op.detach()->complete();
+}
+
+inline bool timer_core::claim(operation& op, operation_list cold_state::*list) noexcept {
+  const std::scoped_lock lock(lock_);
+  if (!op.linked) {
+    return false;
+  }
+  ((*cold_).*list).erase(op);
+  return true;
+}
+
+inline void timer_core::expire(waiter& op) noexcept {
+  {
+    const std::scoped_lock lock(lock_);
+    if (!op.linked) {
+      return;
+    }
+    cold_->waiters.erase(op);
+    if (op.what() == awaited::end) {
+      store_outcome(op);
+    } else {
+      op.set_error(timed_out());
+    }
+  }
+  op.complete();
+}
+
+}  // namespace detail
+
+// --- timer_ref
+
+inline timer_ref::timer_ref(base::ref_ptr<detail::timer_core> core) noexcept
+    : core_(std::move(core)) {}
+inline std::string timer_ref::name() const { return core_->name(); }
+inline std::chrono::nanoseconds timer_ref::delay() const noexcept { return core_->delay(); }
+inline std::int64_t timer_ref::hit_count() const noexcept { return core_->hit_count(); }
+inline std::optional<std::chrono::steady_clock::time_point> timer_ref::last_tick_at()
+    const noexcept {
+  return core_->last_tick_at();
+}
+inline std::int64_t timer_ref::failure_count() const { return core_->failure_count(); }
+inline std::exception_ptr timer_ref::last_failure() const { return core_->last_failure(); }
+inline bool timer_ref::is_running() const noexcept { return core_->is_running(); }
+inline void timer_ref::set_delay(interval delay) { core_->set_delay(delay); }
+inline void timer_ref::request_stop() noexcept { core_->request_stop(); }
+inline std::string to_string(const timer_ref& timer) { return timer.core_->describe(); }
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_TIMER_IMPL_CORE_HPP

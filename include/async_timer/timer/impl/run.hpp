@@ -1,0 +1,223 @@
+// The bodies of core.hpp: the way of a tick and the end of a run.
+#ifndef ASYNC_TIMER_TIMER_IMPL_RUN_HPP
+#define ASYNC_TIMER_TIMER_IMPL_RUN_HPP
+
+#include <async_timer/net/errors.hpp>
+#include <async_timer/timer/core.hpp>
+#include <async_timer/timer/report.hpp>
+#include <async_timer/timer/waiter.hpp>
+#include <mutex>
+#include <utility>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+// --- the way of a tick
+
+inline bool timer_core::begin_tick() noexcept {
+  lock_.lock();
+  if (has(stop_requested)) {
+    lock_.unlock();
+    end_run(nullptr);
+    return false;
+  }
+  const auto before = state();
+  set_state((before & ~(phase_mask | triggered | first_tick)) | in_flight);
+  lock_.unlock();
+  if ((before & fixed_rate) != 0 && (before & (triggered | first_tick)) != 0) {
+    pacemaker_.emit(mode::fixed_rate, my_scheduler().now(), delay(),
+                    (before & triggered) != 0 ? core::emission::cut_short : core::emission::first);
+  }
+  return true;
+}
+
+inline void timer_core::count_tick(core::time_point now) noexcept {
+  last_tick_at_.store(now.time_since_epoch().count(), std::memory_order_release);
+  hit_count_.store(hit_count_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+}
+
+inline operation_list timer_core::claim_ticked() noexcept {
+  operation_list claimed;
+  if (!cold_) {
+    return claimed;
+  }
+  for (operation* next = cold_->waiters.front(); next != nullptr;) {
+    auto& op = static_cast<waiter&>(*std::exchange(next, next->next));
+    if (op.what() == awaited::end || (op.what() == awaited::count && hit_count() < op.goal())) {
+      continue;
+    }
+    cold_->waiters.erase(op);
+    store_outcome(op);
+    claimed.push_back(op);
+  }
+  return claimed;
+}
+
+inline core::step timer_core::next_step(core::time_point now) noexcept {
+  const auto pause = delay();
+  const double jitter = cold_ ? cold_->jitter : 0;
+  const double draw = core::pacemaker::needs_draw(jitter, pause) ? cold_->random->next_unit() : 0;
+  return pacemaker_.next(has(fixed_rate) ? mode::fixed_rate : mode::fixed_delay, now, pause, jitter,
+                         draw);
+}
+
+inline std::optional<rearm> timer_core::schedule_next(core::time_point now) noexcept {
+  core::step step{.due = now};
+  if (!has(stop_requested) && !has(triggered)) {
+    step = next_step(now);
+    if (step.skipped > 0) {
+      set_phase(settling);
+      lock_.unlock();
+      report_skipped(*this, step, delay());
+      lock_.lock();
+    }
+  }
+  if (has(stop_requested)) {
+    lock_.unlock();
+    end_run(nullptr);
+    return std::nullopt;
+  }
+  set_phase(scheduled);
+  return rearm{.due = has(triggered) ? now : step.due, .now = now, .delay = delay()};
+}
+
+// --- the end of a run
+
+inline void timer_core::record_failure(const std::exception_ptr& failure) noexcept {
+  try {
+    cold_state& rare = cold();
+    rare.sticky_failure = failure;
+    rare.last_failure = failure;
+    rare.last_failure_at = my_scheduler().now();
+    ++rare.failure_count;
+  } catch (...) {
+    // No memory for the telemetry: the failure still reaches on_error, or the log.
+  }
+}
+
+inline operation_list timer_core::claim_all(const std::exception_ptr& failure) noexcept {
+  operation_list claimed;
+  while (cold_ && !cold_->waiters.empty()) {
+    auto& op = static_cast<waiter&>(*cold_->waiters.front());
+    cold_->waiters.erase(op);
+    if (failure) {
+      op.set_error(failure);
+    } else if (op.what() == awaited::end) {
+      store_outcome(op);
+    } else if (op.what() != awaited::tick_or_end) {
+      op.set_error(stop_outcome());
+    }
+    claimed.push_back(op);
+  }
+  return claimed;
+}
+
+inline void timer_core::end_run(std::exception_ptr failure) noexcept {
+  operation_list claimed;
+  error_callback on_error;
+  stop_callback on_stop;
+  {
+    const std::scoped_lock lock(lock_);
+    set_phase(ending);
+    if (failure) {
+      record_failure(failure);
+    }
+    claimed.append(claim_all(failure));
+    if (cold_) {
+      on_error = cold_->on_error;
+      on_stop = cold_->on_stop;
+    }
+  }
+  {
+    const inside_scope inside(*this);
+    end_target_run();
+    if (failure) {
+      call_on_error(on_error, failure);
+    }
+    call_on_stop(on_stop);
+  }
+  operation_list stop_waiters;
+  bool last = false;
+  {
+    const std::scoped_lock lock(lock_);
+    // The scheduler's part first: from `stopped` on another thread may start the next run.
+    my_scheduler().end_run(*this);
+    set_state((state() & (fixed_rate | handle_gone)) | stopped);
+    last = has(handle_gone);
+    if (cold_) {
+      stop_waiters.append(std::move(cold_->stop_waiters));
+    }
+  }
+  claimed.complete_all();
+  stop_waiters.complete_all();
+  if (last) {
+    release_captures();
+  }
+  release();
+}
+
+inline void timer_core::call_on_error(const error_callback& on_error,
+                                      const std::exception_ptr& failure) noexcept {
+  if (!on_error) {
+    report_failure(*this, failure);
+    return;
+  }
+  try {
+    on_error(reference(), failure);
+  } catch (...) {
+    report_callback_failure(*this, "on_error", std::current_exception());
+  }
+}
+
+inline void timer_core::call_on_stop(const stop_callback& on_stop) noexcept {
+  if (!on_stop) {
+    return;
+  }
+  try {
+    on_stop(reference());
+  } catch (...) {
+    report_callback_failure(*this, "on_stop", std::current_exception());
+  }
+}
+
+inline void timer_core::abandon_run() noexcept {
+  operation_list waiters;
+  operation_list stop_waiters;
+  bool last = false;
+  {
+    const std::scoped_lock lock(lock_);
+    set_state((state() & (fixed_rate | handle_gone)) | stopped);
+    last = has(handle_gone);
+    if (cold_) {
+      waiters.append(std::move(cold_->waiters));
+      stop_waiters.append(std::move(cold_->stop_waiters));
+    }
+  }
+  end_target_run();
+  waiters.abandon_all();
+  stop_waiters.abandon_all();
+  if (last) {
+    release_captures();
+  }
+  release();
+}
+
+inline void timer_core::release_captures() noexcept {
+  error_callback on_error;
+  stop_callback on_stop;
+  {
+    const std::scoped_lock lock(lock_);
+    if (cold_) {
+      on_error = std::exchange(cold_->on_error, {});
+      on_stop = std::exchange(cold_->on_stop, {});
+    }
+  }
+  destroy_target();
+}
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_TIMER_IMPL_RUN_HPP

@@ -1,0 +1,81 @@
+// The initiations of the timer's operations: classes with an executor, not lambdas, since tokens of
+// newer Asio (cancel_after) ask an initiation for its executor.
+#ifndef ASYNC_TIMER_TIMER_INITIATE_HPP
+#define ASYNC_TIMER_TIMER_INITIATE_HPP
+
+#include <algorithm>
+#include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/net/asio.hpp>
+#include <async_timer/net/operation.hpp>
+#include <async_timer/timer/core.hpp>
+#include <async_timer/timer/options.hpp>
+#include <async_timer/timer/waiter.hpp>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+struct initiate_cancel {
+  using executor_type = net::any_io_executor;
+
+  base::ref_ptr<timer_core> timer;
+
+  [[nodiscard]] executor_type get_executor() const { return timer->executor(); }
+
+  template <class Handler>
+  void operator()(Handler&& handler) const {
+    using op_type = operation_with<stop_waiter, std::decay_t<Handler>>;
+    std::decay_t<Handler> owned(std::forward<Handler>(handler));
+    auto op = op_type::create(std::move(owned), timer->executor(), *timer);
+    op->connect_slot();
+    const void* const caller = op->caller();
+    timer->enroll_stop(std::move(op), caller);
+  }
+};
+
+template <class T, bool AsOptional>
+struct initiate_wait {
+  using executor_type = net::any_io_executor;
+
+  base::ref_ptr<timer_core> timer;
+  awaited what;
+  wait_options options;
+  bool trigger;
+
+  [[nodiscard]] executor_type get_executor() const { return timer->executor(); }
+
+  template <class Handler>
+  void operator()(Handler&& handler) const {
+    using op_type = operation_with<value_waiter<T, AsOptional>, std::decay_t<Handler>>;
+    std::decay_t<Handler> owned(std::forward<Handler>(handler));
+    auto op = op_type::create(std::move(owned), timer->executor(), *timer, what, goal());
+    op->connect_slot();
+    const void* const caller = op->caller();
+    timer->enroll(std::move(op), caller, options.timeout, trigger);
+  }
+
+ private:
+  [[nodiscard]] std::int64_t goal() const noexcept {
+    const std::int64_t now = timer->hit_count();
+    if (options.hit_count) {
+      return std::max<std::int64_t>(*options.hit_count, 0);
+    }
+    if (!options.hits) {
+      return now;
+    }
+    const std::int64_t hits = std::max<std::int64_t>(*options.hits, 0);
+    return hits > std::numeric_limits<std::int64_t>::max() - now
+               ? std::numeric_limits<std::int64_t>::max()
+               : now + hits;
+  }
+};
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_TIMER_INITIATE_HPP

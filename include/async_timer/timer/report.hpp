@@ -1,0 +1,91 @@
+// What a timer tells the log, with the event tags and fields of the contract.
+#ifndef ASYNC_TIMER_TIMER_REPORT_HPP
+#define ASYNC_TIMER_TIMER_REPORT_HPP
+
+#include <array>
+#include <async_timer/base/log.hpp>
+#include <async_timer/core/pacemaker.hpp>
+#include <async_timer/net/asio.hpp>
+#include <async_timer/timer/core.hpp>
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <string>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+inline std::string describe(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "an exception that is not a std::exception";
+  }
+}
+
+inline std::string in_seconds(std::chrono::nanoseconds duration) {
+  std::array<char, 48> text{};
+  std::snprintf(text.data(), text.size(), "%.3f", std::chrono::duration<double>(duration).count());
+  return text.data();
+}
+
+inline std::string timer_logger(const std::string& name) {
+  return name.empty() ? "async_timer.timer" : "async_timer.timer." + name;
+}
+
+/// Reports that fixed_rate left out slots (contract 4.5).
+inline void report_skipped(const timer_core& timer, const core::step& step,
+                           std::chrono::nanoseconds delay) noexcept {
+  try {
+    const auto name = timer.name();
+    const std::array<log_field, 4> fields{{{"timer_name", name},
+                                           {"skipped_ticks", std::to_string(step.skipped)},
+                                           {"delay_s", in_seconds(delay)},
+                                           {"behind_s", in_seconds(step.behind)}}};
+    const auto message = "fixed_rate fell behind: skipping " + fields[1].value +
+                         " tick(s) of delay " + fields[2].value + " s, " + fields[3].value +
+                         " s behind the first missed slot";
+    base::log({log_level::warning, "async_timer.pacemaker", "async_timer.fixed_rate_skip", message,
+               fields});
+  } catch (...) {
+    // A report that can't be written must not end the run.
+  }
+}
+
+/// Is the default on_error (contract 16.3).
+inline void report_failure(const timer_core& timer, const std::exception_ptr& failure) noexcept {
+  try {
+    const auto name = timer.name();
+    const auto logger = timer_logger(name);
+    const std::array<log_field, 3> fields{{{"timer_name", name},
+                                           {"hit_count", std::to_string(timer.hit_count())},
+                                           {"exception", describe(failure)}}};
+    const auto message = "unexpected exception in the timer loop: " + fields[2].value;
+    base::log({log_level::error, logger, "async_timer.target_exception", message, fields});
+  } catch (...) {
+    // As above.
+  }
+}
+
+inline void report_callback_failure(const timer_core& timer, const char* callback,
+                                    const std::exception_ptr& failure) noexcept {
+  try {
+    const auto name = timer.name();
+    const auto logger = timer_logger(name);
+    const std::array<log_field, 3> fields{
+        {{"timer_name", name}, {"callback", callback}, {"exception", describe(failure)}}};
+    const auto message = std::string(callback) + " threw, which is ignored: " + fields[2].value;
+    base::log({log_level::error, logger, "async_timer.callback_exception", message, fields});
+  } catch (...) {
+    // As above.
+  }
+}
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_TIMER_REPORT_HPP

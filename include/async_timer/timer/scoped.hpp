@@ -1,0 +1,105 @@
+// Scoped use: start, run the body, always cancel and wait for the clean-up.
+#ifndef ASYNC_TIMER_TIMER_SCOPED_HPP
+#define ASYNC_TIMER_TIMER_SCOPED_HPP
+
+#include <async_timer/delivery/target_shape.hpp>
+#include <async_timer/delivery/value.hpp>
+#include <async_timer/net/asio.hpp>
+#include <concepts>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+// g++ before 14 destroys a temporary beside co_await twice; such a closure is caught here.
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 14
+inline constexpr bool temporaries_beside_co_await_are_safe = false;
+#else
+inline constexpr bool temporaries_beside_co_await_are_safe = true;
+#endif
+
+/// Holds a body for the life of the scope: a copy of it, or a reference if it can't be copied.
+template <class Body>
+using scope_body = std::conditional_t<!std::is_lvalue_reference_v<Body> ||
+                                          std::copy_constructible<std::decay_t<Body>>,
+                                      std::decay_t<Body>, Body>;
+
+/// Cancels even if the caller was cancelled, and leaves its cancellation as it found it.
+template <class Timer>
+net::awaitable<void> cancel_shielded(Timer& timer) {
+  const bool throws = co_await net::this_coro::throw_if_cancelled();
+  co_await net::this_coro::throw_if_cancelled(false);
+  std::exception_ptr failure;
+  try {
+    auto stop =
+        timer.cancel(net::bind_cancellation_slot(net::cancellation_slot(), net::use_awaitable));
+    co_await std::move(stop);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  co_await net::this_coro::throw_if_cancelled(throws);
+  if (failure) {
+    std::rethrow_exception(failure);
+  }
+}
+
+template <class Timer, class Body, class Result>
+net::awaitable<Result> run_scoped(Timer& timer, Body body) {
+  timer.start();
+  std::exception_ptr failure;
+  std::optional<tick_value_t<Result>> result;
+  try {
+    auto work = std::invoke(body);
+    if constexpr (std::is_void_v<Result>) {
+      co_await std::move(work);
+      result.emplace();
+    } else {
+      result.emplace(co_await std::move(work));
+    }
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  auto stop = cancel_shielded(timer);
+  co_await std::move(stop);
+  if (failure) {
+    std::rethrow_exception(failure);
+  }
+  if constexpr (!std::is_void_v<Result>) {
+    co_return std::move(*result);
+  }
+}
+
+}  // namespace detail
+
+/// Starts a timer, runs a body, and always cancels the timer and waits for its clean-up.
+///
+/// @param timer  must outlive the awaiting of the result
+/// @param body   returns an `awaitable`; a named one is copied
+/// @return an `awaitable` of the body's result. It throws timer_already_running_error if the timer
+///   runs already, then without running the body; and whatever the body throws, after the clean-up.
+/// @par Cancellation
+///   reaches the body; the clean-up is always waited for.
+/// @par Example
+///   @snippet tour.cpp scoped
+template <class Timer, class Body>
+auto scoped(Timer& timer, Body&& body) {
+  static_assert(detail::temporaries_beside_co_await_are_safe || std::is_lvalue_reference_v<Body> ||
+                    std::is_trivially_destructible_v<Body>,
+                "async_timer::scoped: name the body first (auto body = ...; scoped(timer, body)): "
+                "this g++ destroys a temporary closure beside co_await twice");
+  using result = std::invoke_result_t<std::decay_t<Body>&>;
+  static_assert(detail::awaitable_type<result>,
+                "async_timer::scoped: the body must return an awaitable");
+  using value = typename detail::awaitable_traits<result>::value_type;
+  return detail::run_scoped<Timer, detail::scope_body<Body>, value>(timer,
+                                                                    std::forward<Body>(body));
+}
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_TIMER_SCOPED_HPP

@@ -1,0 +1,112 @@
+// A timer core with its value type: keeps the last value and hands it to who waits.
+#ifndef ASYNC_TIMER_TIMER_VALUE_CORE_HPP
+#define ASYNC_TIMER_TIMER_VALUE_CORE_HPP
+
+#include <async_timer/delivery/value.hpp>
+#include <async_timer/net/asio.hpp>
+#include <async_timer/timer/core.hpp>
+#include <async_timer/timer/waiter.hpp>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+/// Is what a timer shows of one and the same moment; see timer::snapshot().
+template <class T>
+struct timer_snapshot {
+  bool is_running = false;
+  std::int64_t hit_count = 0;
+  std::optional<tick_value_t<T>> last_result;
+  std::optional<std::chrono::steady_clock::time_point> last_tick_at;
+  std::int64_t failure_count = 0;
+  std::exception_ptr last_failure;
+};
+
+namespace detail {
+
+template <class T>
+class value_core : public timer_core {
+ public:
+  using value_type = tick_value_t<T>;
+
+  [[nodiscard]] std::optional<value_type> last_result() const {
+    published<value_type> last;
+    {
+      const std::scoped_lock lock(lock_);
+      if (hit_count() == 0) {
+        return std::nullopt;
+      }
+      last = last_;
+    }
+    return last.get();
+  }
+
+  [[nodiscard]] timer_snapshot<T> snapshot() const {
+    timer_snapshot<T> shot;
+    published<value_type> last;
+    {
+      const std::scoped_lock lock(lock_);
+      shot.is_running = is_running();
+      shot.hit_count = hit_count();
+      shot.last_tick_at = last_tick_at();
+      shot.failure_count = cold_ ? cold_->failure_count : 0;
+      shot.last_failure = cold_ ? cold_->last_failure : nullptr;
+      last = last_;
+    }
+    if (shot.hit_count > 0) {
+      shot.last_result.emplace(last.get());
+    }
+    return shot;
+  }
+
+ protected:
+  using timer_core::timer_core;
+  ~value_core() override = default;
+
+  /// Ends a tick with its value: sets all fields, posts the completions, decides what is next.
+  ///
+  /// With a value the lock is held until after_rearm(); without one the run has ended.
+  std::optional<rearm> deliver(value_type&& value) noexcept {
+    published<value_type> fresh;
+    try {
+      fresh = published<value_type>(std::move(value));
+    } catch (...) {
+      end_run(std::current_exception());
+      return std::nullopt;
+    }
+    const auto now = my_scheduler().now();
+    lock_.lock();
+    std::swap(last_, fresh);
+    count_tick(now);
+    if (!kept_in_place<value_type> || (cold_ && !cold_->waiters.empty())) {
+      operation_list claimed = claim_ticked();
+      set_phase(settling);
+      lock_.unlock();
+      claimed.complete_all();
+      fresh = {};  // may be the last reference to the former value
+      lock_.lock();
+    }
+    return schedule_next(now);
+  }
+
+ private:
+  void store_outcome(waiter& op) noexcept override {
+    if (op.what() == awaited::tick) {
+      static_cast<value_waiter<T, false>&>(op).set_value(last_);
+    } else if (op.what() != awaited::end || hit_count() > op.goal()) {
+      static_cast<value_waiter<T, true>&>(op).set_value(last_);
+    }
+  }
+
+  published<value_type> last_;
+};
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_TIMER_VALUE_CORE_HPP

@@ -1,0 +1,167 @@
+// The operations that wait for a timer: what each waits for, and how its outcome reaches a handler.
+#ifndef ASYNC_TIMER_TIMER_WAITER_HPP
+#define ASYNC_TIMER_TIMER_WAITER_HPP
+
+#include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/delivery/value.hpp>
+#include <async_timer/net/asio.hpp>
+#include <async_timer/net/errors.hpp>
+#include <async_timer/net/operation.hpp>
+#include <async_timer/timer/core.hpp>
+#include <cstdint>
+#include <exception>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+enum class awaited : std::uint8_t {
+  tick,         ///< join, trigger: the next tick's value
+  tick_or_end,  ///< next: the next tick's value, or nothing if there is none
+  count,        ///< wait for a count: the value of the tick that reached it
+  end           ///< idle wait: the last value of this wait, when the run ends
+};
+
+/// Waits for a timer; linked in its list until somebody claims it.
+class waiter : public operation {
+ public:
+  waiter(timer_core& timer, awaited what, std::int64_t goal) noexcept
+      : timer_(&timer), what_(what), goal_(goal), deadline_(*this) {}
+
+  [[nodiscard]] awaited what() const noexcept { return what_; }
+  /// Is the hit_count to reach, or, for an idle wait, the one at its beginning.
+  [[nodiscard]] std::int64_t goal() const noexcept { return goal_; }
+
+  void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
+
+  void cancel() noexcept override {
+    const auto timer = timer_;
+    if (timer && timer->claim(*this, &cold_state::waiters)) {
+      set_error(stop_outcome());
+      complete();
+    }
+  }
+
+  /// Lets the wait expire; called with the timer's lock held. Throws when memory ends.
+  void arm_deadline(scheduler& clock, std::chrono::nanoseconds timeout) {
+    const auto now = clock.now();
+    deadline_.clock = &clock;
+    clock.arm(deadline_, {.due = core::saturating_add(now, timeout), .now = now});
+    add_ref();
+  }
+
+ protected:
+  ~waiter() override = default;
+
+  /// Precedes the completion: the deadline and the hold on the timer go first.
+  void on_claimed() noexcept {
+    if (deadline_.clock != nullptr && deadline_.clock->disarm(deadline_)) {
+      release();
+    }
+  }
+
+  struct deadline final : schedule_node {
+    explicit deadline(waiter& bounded) noexcept : owner(&bounded) {}
+    std::optional<rearm> on_due() noexcept override {
+      const auto held = base::ref_ptr<waiter>::adopt(owner);
+      if (const auto timer = owner->timer_) {
+        timer->expire(*owner);
+      }
+      return std::nullopt;
+    }
+    void on_shutdown() noexcept override { owner->release(); }
+
+    waiter* owner;
+    scheduler* clock = nullptr;
+  };
+
+  base::ref_ptr<timer_core> timer_;
+  awaited what_;
+  std::int64_t goal_;
+  std::exception_ptr error_;
+  deadline deadline_;
+};
+
+/// Adds the value; `AsOptional` tells next and wait from join and trigger.
+template <class T, bool AsOptional>
+class value_waiter : public waiter {
+  using value_type = tick_value_t<T>;
+
+ public:
+  using waiter::waiter;
+
+  void set_value(const published<value_type>& value) noexcept { value_.emplace(value); }
+
+ protected:
+  ~value_waiter() override = default;
+
+  struct outcome {
+    std::exception_ptr error;
+    std::optional<published<value_type>> value;
+
+    template <class Handler>
+    void operator()(Handler& handler) {
+      std::optional<value_type> copy;
+      if (value) {
+        try {
+          copy.emplace(value->get());
+        } catch (...) {
+          error = std::current_exception();  // for this receiver alone (settled question 6)
+        }
+        value.reset();
+      }
+      if constexpr (AsOptional) {
+        std::move(handler)(std::move(error), std::move(copy));
+      } else if constexpr (std::is_void_v<T>) {
+        std::move(handler)(std::move(error));
+      } else {
+        std::move(handler)(std::move(error), copy ? std::move(*copy) : value_type{});
+      }
+    }
+  };
+  outcome take() noexcept { return {std::move(error_), std::move(value_)}; }
+
+ private:
+  std::optional<published<value_type>> value_;
+};
+
+/// Waits for the end of the clean-up; nothing but its own cancellation makes it fail.
+class stop_waiter : public operation {
+ public:
+  explicit stop_waiter(timer_core& timer) noexcept : timer_(&timer) {}
+
+  void cancel() noexcept override {
+    const auto timer = timer_;
+    if (timer && timer->claim(*this, &cold_state::stop_waiters)) {
+      error_ = stop_outcome();
+      complete();
+    }
+  }
+
+ protected:
+  ~stop_waiter() override = default;
+
+  void on_claimed() noexcept {}
+
+  struct outcome {
+    std::exception_ptr error;
+    template <class Handler>
+    void operator()(Handler& handler) {
+      std::move(handler)(std::move(error));
+    }
+  };
+  outcome take() noexcept { return {std::move(error_)}; }
+
+ private:
+  base::ref_ptr<timer_core> timer_;
+  std::exception_ptr error_;
+};
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_TIMER_WAITER_HPP
