@@ -1,13 +1,14 @@
 // The log seam: records with an event tag and fields go to one replaceable sink.
-// It formats nothing for a record that nobody asked for, and it lets no exception of a sink escape.
+// It formats nothing for a record that nobody will see, and lets no exception of a sink escape.
 #ifndef ASYNC_TIMER_BASE_LOG_HPP
 #define ASYNC_TIMER_BASE_LOG_HPP
 
+#include <async_timer/base/flood_gate.hpp>
+#include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -37,51 +38,7 @@ using log_sink = std::function<void(const log_record&)>;
 
 namespace base {
 
-/// Prints at most one line for each logger, event and second, with the count of what it left out.
-class stderr_sink {
- public:
-  void operator()(const log_record& record) {
-    const std::time_t second = std::time(nullptr);
-    std::int64_t suppressed = 0;
-    {
-      const std::scoped_lock lock(mutex_);
-      if (seen_.size() > most_keys) {
-        seen_.clear();
-      }
-      auto& last = seen_[{std::string(record.logger), std::string(record.event)}];
-      if (last.second == second) {
-        ++last.suppressed;
-        return;
-      }
-      suppressed = last.suppressed;
-      last = {second, 0};
-    }
-    print(record, suppressed);
-  }
-
- private:
-  struct line {
-    std::time_t second = -1;
-    std::int64_t suppressed = 0;
-  };
-
-  static void print(const log_record& record, std::int64_t suppressed) {
-    std::string text(record.level == log_level::error ? "ERROR " : "WARNING ");
-    text.append(record.logger).append(": ").append(record.message);
-    if (suppressed > 0) {
-      text.append(" (").append(std::to_string(suppressed)).append(" more like it suppressed)");
-    }
-    text.push_back('\n');
-    std::fputs(text.c_str(), stderr);
-  }
-
-  // A program with more noisy timers than this loses only the suppression, never a line.
-  static constexpr std::size_t most_keys = 4096;
-  std::mutex mutex_;
-  std::map<std::pair<std::string, std::string>, line> seen_;
-};
-
-/// Owns the sink of the process; the pointer is shared so that a swap never waits for a slow sink.
+/// Owns the sink of the process. No sink set means the default one, which writes to stderr.
 class log_hub {
  public:
   static log_hub& instance() {
@@ -91,39 +48,69 @@ class log_hub {
 
   std::shared_ptr<const log_sink> exchange(std::shared_ptr<const log_sink> sink) {
     const std::scoped_lock lock(mutex_);
+    is_default_.store(sink == nullptr, std::memory_order_release);
     return std::exchange(sink_, std::move(sink));
   }
 
-  [[nodiscard]] std::shared_ptr<const log_sink> current() const {
-    const std::scoped_lock lock(mutex_);
-    return sink_;
+  /// Counts an event that the default sink will not print, for whoever would format it in vain.
+  [[nodiscard]] bool holds_back(std::uint64_t key) noexcept {
+    if (!is_default_.load(std::memory_order_acquire)) {
+      return false;
+    }
+    const auto held_back = gate_.pass(key, std::time(nullptr));
+    held_back_ = held_back.value_or(0);
+    return !held_back;
   }
 
-  static std::shared_ptr<const log_sink> default_sink() {
-    auto shared = std::make_shared<stderr_sink>();
-    return std::make_shared<const log_sink>(
-        [shared](const log_record& record) { (*shared)(record); });
+  /// Follows holds_back() on the same thread, if that let the event pass.
+  void write(const log_record& record) {
+    std::shared_ptr<const log_sink> sink;
+    {
+      const std::scoped_lock lock(mutex_);
+      sink = sink_;  // shared, so that a swap never waits for a slow sink
+    }
+    if (sink == nullptr) {
+      print(record, std::exchange(held_back_, 0));
+    } else if (*sink) {
+      (*sink)(record);
+    }
+  }
+
+  static void print(const log_record& record, std::int64_t held_back) {
+    std::string text(record.level == log_level::error ? "ERROR " : "WARNING ");
+    text.append(record.logger).append(": ").append(record.message);
+    if (held_back > 0) {
+      text.append(" (").append(std::to_string(held_back)).append(" more like it held back)");
+    }
+    text.push_back('\n');
+    std::fputs(text.c_str(), stderr);
   }
 
  private:
-  mutable std::mutex mutex_;
-  std::shared_ptr<const log_sink> sink_ = default_sink();
+  std::mutex mutex_;
+  std::shared_ptr<const log_sink> sink_;
+  std::atomic<bool> is_default_{true};
+  flood_gate gate_;
+  static inline thread_local std::int64_t held_back_ = 0;
 };
 
 /// Passes a record to the sink; whatever the sink throws stays here (contract 24.4, D24).
 inline void log(const log_record& record) noexcept {
   try {
-    if (const auto sink = log_hub::instance().current(); sink && *sink) {
-      (*sink)(record);
-    }
+    log_hub::instance().write(record);
   } catch (...) {
     std::fputs("ERROR async_timer: the log sink threw; a record is lost\n", stderr);
   }
 }
 
+/// Tells whether a record of this event and timer would not be printed now, and counts it if so.
+inline bool log_holds_back(std::string_view event, std::string_view timer) noexcept {
+  return log_hub::instance().holds_back(flood_gate::key_of(event, timer));
+}
+
 }  // namespace base
 
-/// Replaces the log sink of the process and returns the former one.
+/// Replaces the log sink of the process and returns the former one, empty for the default.
 ///
 /// @param sink  is called from whatever thread reports, also from several at once, never with a
 ///              lock held; what it throws is dropped. An empty function silences the library.
@@ -135,8 +122,9 @@ inline log_sink set_log_sink(log_sink sink) {
   return former ? *former : log_sink{};
 }
 
-/// Brings back the default sink, which prints warnings and errors to stderr.
-inline void reset_log_sink() { base::log_hub::instance().exchange(base::log_hub::default_sink()); }
+/// Brings back the default sink: warnings and errors to stderr, one line for each event, timer and
+/// second, with the count of those held back.
+inline void reset_log_sink() { base::log_hub::instance().exchange(nullptr); }
 
 }  // namespace async_timer
 

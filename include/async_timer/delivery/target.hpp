@@ -270,7 +270,11 @@ class target_caller<Target, target_shape::returns_async_generator> : public fact
 /// Tells whether a target is an empty std::function, a null pointer, or the like (contract 1.10).
 template <class Target>
 bool is_empty_target(const Target& target) noexcept {
-  if constexpr (requires { target == nullptr; }) {
+  // Neither a function given by its name nor a captureless closure, which converts to a pointer,
+  // can be empty.
+  if constexpr (std::is_function_v<Target> || std::is_empty_v<Target>) {
+    return false;
+  } else if constexpr (requires { target == nullptr; }) {
     return target == nullptr;
   } else {
     return false;

@@ -35,16 +35,15 @@ class operation : public base::ref_counted {
   // Guarded by the owner's lock.
   operation* prev = nullptr;
   operation* next = nullptr;
-  bool linked = false;
+  bool waiting = false;  ///< in the owner's list, so anybody may claim it; false for good after that
 };
 
 /// Is a list through the operations themselves: linking needs no memory, unlinking no search.
 class operation_list {
  public:
   operation_list() = default;
-  operation_list(operation_list&& other) noexcept
-      : first_(std::exchange(other.first_, nullptr)), last_(std::exchange(other.last_, nullptr)) {}
-  operation_list& operator=(operation_list&&) = delete;
+  operation_list(const operation_list&) = delete;
+  operation_list& operator=(const operation_list&) = delete;
 
   [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
   [[nodiscard]] operation* front() const noexcept { return first_; }
@@ -52,7 +51,6 @@ class operation_list {
   void push_back(operation& op) noexcept {
     op.prev = last_;
     op.next = nullptr;
-    op.linked = true;
     (last_ != nullptr ? last_->next : first_) = &op;
     last_ = &op;
   }
@@ -61,14 +59,23 @@ class operation_list {
     (op.prev != nullptr ? op.prev->next : first_) = op.next;
     (op.next != nullptr ? op.next->prev : last_) = op.prev;
     op.prev = op.next = nullptr;
-    op.linked = false;
   }
 
-  /// Moves all of another list behind this one.
-  void append(operation_list&& other) noexcept {
-    while (operation* op = other.front()) {
-      other.erase(*op);
-      push_back(*op);
+  /// Adds an operation that may be claimed from now on; with the owner's lock held.
+  void enlist(operation& op) noexcept {
+    op.waiting = true;
+    push_back(op);
+  }
+  /// Claims an operation of this list; with the owner's lock held.
+  void claim(operation& op) noexcept {
+    op.waiting = false;
+    erase(op);
+  }
+  /// Claims all and moves them behind those of another list; with the owner's lock held.
+  void claim_all(operation_list& claimed) noexcept {
+    while (operation* op = first_) {
+      claim(*op);
+      claimed.push_back(*op);
     }
   }
 

@@ -36,7 +36,6 @@ struct cold_state {
   std::string name;
   error_callback on_error;
   stop_callback on_stop;
-  std::chrono::nanoseconds initial_delay{0};
   double jitter = 0;
   std::optional<core::random_engine> random;
 
@@ -121,7 +120,7 @@ class timer_core : public schedule_node {
   /// False: the run was to end, and has ended.
   bool begin_tick() noexcept;
   /// Claims who waits for the tick just counted; lock held.
-  operation_list claim_ticked() noexcept;
+  void claim_ticked(operation_list& claimed) noexcept;
   void count_tick(core::time_point now) noexcept;
   /// Decides when the next tick is due; entered with the lock held. With a value the lock stays
   /// held until after_rearm(); without one the run has ended.
@@ -147,6 +146,7 @@ class timer_core : public schedule_node {
   static constexpr flag first_tick = 32;  ///< no tick yet in this run
   static constexpr flag handle_gone = 64;
   static constexpr flag fixed_rate = 128;
+  static constexpr flag captures_gone = 256;
 
   [[nodiscard]] std::uint32_t state() const noexcept {
     return state_.load(std::memory_order_relaxed);
@@ -164,6 +164,7 @@ class timer_core : public schedule_node {
   std::atomic<std::uint32_t> state_{stopped};
   core::pacemaker pacemaker_;
   std::atomic<std::int64_t> delay_;
+  const std::chrono::nanoseconds initial_delay_;  // here, since it costs no block size
   std::atomic<std::int64_t> hit_count_{0};
   std::atomic<std::int64_t> last_tick_at_{0};
   std::unique_ptr<cold_state> cold_;
@@ -182,7 +183,7 @@ class timer_core : public schedule_node {
   static std::exception_ptr timed_out();
   void start_locked();
   core::step next_step(core::time_point now) noexcept;
-  operation_list claim_all(const std::exception_ptr& failure) noexcept;
+  void claim_waiters(const std::exception_ptr& failure, operation_list& claimed) noexcept;
   void record_failure(const std::exception_ptr& failure) noexcept;
   void call_on_error(const error_callback& on_error, const std::exception_ptr& failure) noexcept;
   void call_on_stop(const stop_callback& on_stop) noexcept;

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <string_view>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
 
@@ -36,7 +37,9 @@ inline std::string timer_logger(const std::string& name) {
   return name.empty() ? "async_timer.timer" : "async_timer.timer." + name;
 }
 
-/// Reports that fixed_rate left out slots (contract 4.5).
+inline constexpr std::string_view skip_event = "async_timer.fixed_rate_skip";
+
+/// Reports that fixed_rate left out slots (contract 4.5); ask log_holds_back() before.
 inline void report_skipped(const timer_core& timer, const core::step& step,
                            std::chrono::nanoseconds delay) noexcept {
   try {
@@ -48,8 +51,7 @@ inline void report_skipped(const timer_core& timer, const core::step& step,
     const auto message = "fixed_rate fell behind: skipping " + fields[1].value +
                          " tick(s) of delay " + fields[2].value + " s, " + fields[3].value +
                          " s behind the first missed slot";
-    base::log({log_level::warning, "async_timer.pacemaker", "async_timer.fixed_rate_skip", message,
-               fields});
+    base::log({log_level::warning, "async_timer.pacemaker", skip_event, message, fields});
   } catch (...) {
     // A report that can't be written must not end the run.
   }
@@ -59,12 +61,16 @@ inline void report_skipped(const timer_core& timer, const core::step& step,
 inline void report_failure(const timer_core& timer, const std::exception_ptr& failure) noexcept {
   try {
     const auto name = timer.name();
+    constexpr std::string_view event = "async_timer.target_exception";
+    if (base::log_holds_back(event, name)) {
+      return;
+    }
     const auto logger = timer_logger(name);
     const std::array<log_field, 3> fields{{{"timer_name", name},
                                            {"hit_count", std::to_string(timer.hit_count())},
                                            {"exception", describe(failure)}}};
     const auto message = "unexpected exception in the timer loop: " + fields[2].value;
-    base::log({log_level::error, logger, "async_timer.target_exception", message, fields});
+    base::log({log_level::error, logger, event, message, fields});
   } catch (...) {
     // As above.
   }
@@ -74,11 +80,15 @@ inline void report_callback_failure(const timer_core& timer, const char* callbac
                                     const std::exception_ptr& failure) noexcept {
   try {
     const auto name = timer.name();
+    constexpr std::string_view event = "async_timer.callback_exception";
+    if (base::log_holds_back(event, name)) {
+      return;
+    }
     const auto logger = timer_logger(name);
     const std::array<log_field, 3> fields{
         {{"timer_name", name}, {"callback", callback}, {"exception", describe(failure)}}};
     const auto message = std::string(callback) + " threw, which is ignored: " + fields[2].value;
-    base::log({log_level::error, logger, "async_timer.callback_exception", message, fields});
+    base::log({log_level::error, logger, event, message, fields});
   } catch (...) {
     // As above.
   }

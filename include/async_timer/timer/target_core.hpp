@@ -39,24 +39,22 @@ class target_core : public value_core<target_value_t<Target>> {
   }
 
  protected:
-  ~target_core() override { destroy_caller(); }
+  ~target_core() override {
+    if (!this->has(timer_core::captures_gone)) {
+      caller_.~caller_type();
+    }
+  }
 
   [[nodiscard]] caller_type& caller() noexcept { return caller_; }
 
  private:
   void end_target_run() noexcept final { caller_.reset(); }
-  void destroy_target() noexcept final { destroy_caller(); }
-  void destroy_caller() noexcept {
-    if (std::exchange(alive_, false)) {
-      caller_.~caller_type();
-    }
-  }
+  void destroy_target() noexcept final { caller_.~caller_type(); }
 
   // A union member, so that what the target captured can go before the block of counters does.
   union {
     caller_type caller_;
   };
-  bool alive_ = true;
 };
 
 /// Calls a target that answers at once.

@@ -83,7 +83,8 @@ class value_core : public timer_core {
     std::swap(last_, fresh);
     count_tick(now);
     if (!kept_in_place<value_type> || (cold_ && !cold_->waiters.empty())) {
-      operation_list claimed = claim_ticked();
+      operation_list claimed;
+      claim_ticked(claimed);
       set_phase(settling);
       lock_.unlock();
       claimed.complete_all();

@@ -3,6 +3,7 @@
 #define ASYNC_TIMER_SCHEDULER_IMPL_SCHEDULER_HPP
 
 #include <async_timer/scheduler/scheduler.hpp>
+#include <cstddef>
 #include <vector>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
@@ -199,10 +200,13 @@ inline bool scheduler::collect(core::time_point now) noexcept {
   if (ready_.size() >= batch) {
     return true;
   }
-  return wheel_->collect(now, batch - ready_.size(),
-                         [this](core::wheel_node& node, core::time_point) noexcept {
-                           ready_.push_back(static_cast<schedule_node&>(node));
-                         });
+  const auto take = [this](core::wheel_node& due, core::time_point) noexcept {
+    auto& node = static_cast<schedule_node&>(due);
+    // The wheel has fetched the node's first line; by the time it runs the second is there, too.
+    core::prefetch_for_write(reinterpret_cast<std::byte*>(&node) + 64);
+    ready_.push_back(node);
+  };
+  return wheel_->collect(now, batch - ready_.size(), take);
 }
 
 inline void scheduler::hand_over(lock_type& lock, schedule_node& node) noexcept {
@@ -306,6 +310,9 @@ inline void scheduler::post_turn() noexcept {
 }
 
 inline void scheduler::arm_driver() noexcept {
+  if (turn_posted_) {
+    return;  // that turn will do it, and knows better by then
+  }
   driver_stale_ = false;
   if (dead_ || time_.is_virtual()) {
     return;

@@ -17,17 +17,16 @@ namespace detail {
 
 inline timer_core::timer_core(base::ref_ptr<lane> where, interval delay, timer_options&& options)
     : state_(stopped | (options.mode == mode::fixed_rate ? fixed_rate : 0U)),
-      delay_(delay.nanoseconds().count()) {
-  set_node_lane(where.detach());
-  if (!options.name.empty() || options.on_error || options.on_stop || options.jitter > 0 ||
-      options.initial_delay.nanoseconds().count() > 0) {
+      delay_(delay.nanoseconds().count()),
+      initial_delay_(options.initial_delay.nanoseconds()) {
+  if (!options.name.empty() || options.on_error || options.on_stop || options.jitter > 0) {
     cold_state& rare = cold();
     rare.name = std::move(options.name);
     rare.on_error = std::move(options.on_error);
     rare.on_stop = std::move(options.on_stop);
     rare.jitter = options.jitter;
-    rare.initial_delay = options.initial_delay.nanoseconds();
   }
+  set_node_lane(where.detach());  // last, since a constructor that throws has no destructor
 }
 
 inline timer_core::~timer_core() {
@@ -75,9 +74,8 @@ inline void timer_core::start_locked() {
     cold_->random.emplace(clock.next_seed());
   }
   const auto now = clock.now();
-  const auto initial = cold_ ? cold_->initial_delay : std::chrono::nanoseconds(0);
   auto fresh = pacemaker_;
-  clock.begin_run(*this, {.due = fresh.start(now, initial), .now = now, .delay = delay()});
+  clock.begin_run(*this, {.due = fresh.start(now, initial_delay_), .now = now, .delay = delay()});
   // Nothing throws from here on; whoever already calls this node waits for the lock.
   pacemaker_ = fresh;
   if (cold_) {
@@ -225,7 +223,7 @@ inline void timer_core::enroll(base::ref_ptr<waiter> op, const void* caller,
       if (timeout) {
         op->arm_deadline(my_scheduler(), timeout->nanoseconds());
       }
-      list.push_back(*op.detach());
+      list.enlist(*op.detach());
       const bool sleeps = current_phase() == scheduled && trigger && my_scheduler().kick(*this);
       if (sleeps || (trigger && current_phase() == settling)) {
         set_state(state() | triggered);
@@ -241,7 +239,7 @@ inline void timer_core::enroll_stop(base::ref_ptr<stop_waiter> op, const void* c
   {
     const std::scoped_lock lock(lock_);
     if (current_phase() != stopped && !is_inside(caller)) {
-      cold().stop_waiters.push_back(*op.detach());
+      cold().stop_waiters.enlist(*op.detach());
       return;
     }
   }
@@ -250,20 +248,20 @@ inline void timer_core::enroll_stop(base::ref_ptr<stop_waiter> op, const void* c
 
 inline bool timer_core::claim(operation& op, operation_list cold_state::*list) noexcept {
   const std::scoped_lock lock(lock_);
-  if (!op.linked) {
+  if (!op.waiting) {
     return false;
   }
-  ((*cold_).*list).erase(op);
+  ((*cold_).*list).claim(op);
   return true;
 }
 
 inline void timer_core::expire(waiter& op) noexcept {
   {
     const std::scoped_lock lock(lock_);
-    if (!op.linked) {
+    if (!op.waiting) {
       return;
     }
-    cold_->waiters.erase(op);
+    cold_->waiters.claim(op);
     if (op.what() == awaited::end) {
       store_outcome(op);
     } else {

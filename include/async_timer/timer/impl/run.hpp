@@ -37,21 +37,19 @@ inline void timer_core::count_tick(core::time_point now) noexcept {
   hit_count_.store(hit_count_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 }
 
-inline operation_list timer_core::claim_ticked() noexcept {
-  operation_list claimed;
+inline void timer_core::claim_ticked(operation_list& claimed) noexcept {
   if (!cold_) {
-    return claimed;
+    return;
   }
   for (operation* next = cold_->waiters.front(); next != nullptr;) {
     auto& op = static_cast<waiter&>(*std::exchange(next, next->next));
     if (op.what() == awaited::end || (op.what() == awaited::count && hit_count() < op.goal())) {
       continue;
     }
-    cold_->waiters.erase(op);
+    cold_->waiters.claim(op);
     store_outcome(op);
     claimed.push_back(op);
   }
-  return claimed;
 }
 
 inline core::step timer_core::next_step(core::time_point now) noexcept {
@@ -66,7 +64,8 @@ inline std::optional<rearm> timer_core::schedule_next(core::time_point now) noex
   core::step step{.due = now};
   if (!has(stop_requested) && !has(triggered)) {
     step = next_step(now);
-    if (step.skipped > 0) {
+    if (step.skipped > 0 && !base::log_holds_back(skip_event, cold_ ? std::string_view(cold_->name)
+                                                                    : std::string_view())) {
       set_phase(settling);
       lock_.unlock();
       report_skipped(*this, step, delay());
@@ -96,11 +95,11 @@ inline void timer_core::record_failure(const std::exception_ptr& failure) noexce
   }
 }
 
-inline operation_list timer_core::claim_all(const std::exception_ptr& failure) noexcept {
-  operation_list claimed;
+inline void timer_core::claim_waiters(const std::exception_ptr& failure,
+                                      operation_list& claimed) noexcept {
   while (cold_ && !cold_->waiters.empty()) {
     auto& op = static_cast<waiter&>(*cold_->waiters.front());
-    cold_->waiters.erase(op);
+    cold_->waiters.claim(op);
     if (failure) {
       op.set_error(failure);
     } else if (op.what() == awaited::end) {
@@ -110,7 +109,6 @@ inline operation_list timer_core::claim_all(const std::exception_ptr& failure) n
     }
     claimed.push_back(op);
   }
-  return claimed;
 }
 
 inline void timer_core::end_run(std::exception_ptr failure) noexcept {
@@ -123,7 +121,7 @@ inline void timer_core::end_run(std::exception_ptr failure) noexcept {
     if (failure) {
       record_failure(failure);
     }
-    claimed.append(claim_all(failure));
+    claim_waiters(failure, claimed);
     if (cold_) {
       on_error = cold_->on_error;
       on_stop = cold_->on_stop;
@@ -146,7 +144,7 @@ inline void timer_core::end_run(std::exception_ptr failure) noexcept {
     set_state((state() & (fixed_rate | handle_gone)) | stopped);
     last = has(handle_gone);
     if (cold_) {
-      stop_waiters.append(std::move(cold_->stop_waiters));
+      cold_->stop_waiters.claim_all(stop_waiters);
     }
   }
   claimed.complete_all();
@@ -190,8 +188,8 @@ inline void timer_core::abandon_run() noexcept {
     set_state((state() & (fixed_rate | handle_gone)) | stopped);
     last = has(handle_gone);
     if (cold_) {
-      waiters.append(std::move(cold_->waiters));
-      stop_waiters.append(std::move(cold_->stop_waiters));
+      cold_->waiters.claim_all(waiters);
+      cold_->stop_waiters.claim_all(stop_waiters);
     }
   }
   end_target_run();
@@ -208,6 +206,7 @@ inline void timer_core::release_captures() noexcept {
   stop_callback on_stop;
   {
     const std::scoped_lock lock(lock_);
+    set_state(state() | captures_gone);
     if (cold_) {
       on_error = std::exchange(cold_->on_error, {});
       on_stop = std::exchange(cold_->on_stop, {});

@@ -1,0 +1,3 @@
+#include "both/use.hpp"
+
+probe probe_boost() { return run_probe(); }

@@ -1,0 +1,3 @@
+#include "both/use.hpp"
+
+probe probe_standalone() { return run_probe(); }
