@@ -155,7 +155,7 @@ inline void runner::launch(async_job& job, const void* owner) noexcept {
   try {
     if (std::exchange(fresh_, false)) {
       net::co_spawn(net::any_io_executor(tagged_executor(tag_)), serve(keeper(*this)),
-                    net::bind_cancellation_slot(signal_.slot(), [](std::exception_ptr) {}));
+                    net::bind_cancellation_slot(signal_.slot(), [](const std::exception_ptr&) {}));
     } else {
       net::dispatch(tag_->serial(false), resumption(self));
     }

@@ -272,9 +272,8 @@ template <class Target>
 bool is_empty_target(const Target& target) noexcept {
   // Neither a function given by its name nor a captureless closure, which converts to a pointer,
   // can be empty.
-  if constexpr (std::is_function_v<Target> || std::is_empty_v<Target>) {
-    return false;
-  } else if constexpr (requires { target == nullptr; }) {
+  if constexpr (!std::is_function_v<Target> && !std::is_empty_v<Target> &&
+                requires { target == nullptr; }) {
     return target == nullptr;
   } else {
     return false;

@@ -90,7 +90,7 @@ inline const void* owner_of(const net::any_io_executor& executor) {
 }
 
 /// Takes the tag off: a timer made inside a target must not keep that run's tag for its life.
-inline net::any_io_executor untagged(net::any_io_executor executor) {
+inline net::any_io_executor untagged(const net::any_io_executor& executor) {
   const auto* tagged = executor_target<tagged_executor>(executor);
   return tagged != nullptr ? tagged->tag().plain() : executor;
 }

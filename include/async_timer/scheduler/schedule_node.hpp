@@ -37,7 +37,7 @@ class schedule_node : public core::wheel_node {
   /// Follows the re-arming, with the scheduler's lock held.
   virtual void after_rearm() noexcept {}
   /// Says that there was no memory to arm the node again, or that its executor dropped it.
-  virtual void on_lost(std::exception_ptr) noexcept {}
+  virtual void on_lost(const std::exception_ptr&) noexcept {}
   /// Says that the context goes away: free what waits, call nobody.
   virtual void on_shutdown() noexcept = 0;
 

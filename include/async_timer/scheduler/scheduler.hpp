@@ -47,7 +47,7 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   /// Finds or makes the lane of an executor of this context.
   ///
   /// Lanes are few, and those in use come back often: the last few are remembered.
-  base::ref_ptr<lane> lane_for(net::any_io_executor executor);
+  base::ref_ptr<lane> lane_for(const net::any_io_executor& given);
 
   /// Begins a run: arms the node and holds the lane's work until end_run().
   ///

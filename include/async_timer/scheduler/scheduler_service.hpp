@@ -24,7 +24,8 @@ class scheduler_service final : public net::execution_context::service {
   /// Returns the scheduler of the context that an executor belongs to.
   static std::shared_ptr<scheduler> of(const net::any_io_executor& executor) {
     auto own = innermost_executor(untagged(innermost_executor(executor)));
-    return net::use_service<scheduler_service>(context_of(own)).get(std::move(own));
+    auto& service = net::use_service<scheduler_service>(context_of(own));
+    return service.get(std::move(own));
   }
 
  private:

@@ -106,7 +106,7 @@ class timer_core : public schedule_node {
 
  protected:
   timer_core(base::ref_ptr<lane> where, interval delay, timer_options&& options);
-  virtual ~timer_core();
+  ~timer_core() override;
 
   // --- what the typed parts add
   virtual void interrupt_target() noexcept {}
@@ -126,12 +126,12 @@ class timer_core : public schedule_node {
   /// held until after_rearm(); without one the run has ended.
   std::optional<rearm> schedule_next(core::time_point now) noexcept;
   /// Ends the run, once; null is the stop outcome. Lock free.
-  void end_run(std::exception_ptr failure) noexcept;
+  void end_run(const std::exception_ptr& failure) noexcept;
   /// Ends the run without a word, because its context goes away.
   void abandon_run() noexcept;
 
   void after_rearm() noexcept final { lock_.unlock(); }
-  void on_lost(std::exception_ptr failure) noexcept final { end_run(std::move(failure)); }
+  void on_lost(const std::exception_ptr& failure) noexcept final { end_run(failure); }
   void on_shutdown() noexcept final { abandon_run(); }
 
   [[nodiscard]] scheduler& my_scheduler() const noexcept { return node_lane()->owner(); }

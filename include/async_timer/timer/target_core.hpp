@@ -82,7 +82,7 @@ class plain_core final : public target_core<Target> {
     if (value) {
       return this->deliver(std::move(*value));
     }
-    this->end_run(std::move(failure));
+    this->end_run(failure);
     return std::nullopt;
   }
 };
@@ -154,7 +154,7 @@ class async_core final : public target_core<Target>, private async_job {
     if (stopping && is_stopped(failure)) {
       failure = nullptr;  // the answer to our own cancellation is no failure (contract D7)
     }
-    this->end_run(std::move(failure));
+    this->end_run(failure);
   }
 
   void job_lost() noexcept override {
@@ -200,7 +200,7 @@ class async_core final : public target_core<Target>, private async_job {
     }
     this->after_rearm();
     if (failure) {
-      this->end_run(std::move(failure));
+      this->end_run(failure);
     }
   }
 

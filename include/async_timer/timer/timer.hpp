@@ -224,12 +224,13 @@ class timer {
  private:
   template <class Target>
   timer(interval checked_delay, const executor_type& executor, Target&& target,
-        timer_options&& options)
-      : core_(
-            base::ref_ptr<detail::value_core<T>>::adopt(new detail::core_for<std::decay_t<Target>>(
-                detail::lane_of(executor), checked_delay,
-                std::decay_t<Target>(std::forward<Target>(target)), std::move(options)))) {
-    if (options.start) {
+        timer_options&& options) {
+    const bool start = options.start;
+    using made = detail::core_for<std::decay_t<Target>>;
+    core_ = base::ref_ptr<detail::value_core<T>>::adopt(
+        new made(detail::lane_of(executor), checked_delay,
+                 std::decay_t<Target>(std::forward<Target>(target)), std::move(options)));
+    if (start) {
       core_->start();
     }
   }

@@ -10,8 +10,8 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 
 namespace detail {
 
-inline base::ref_ptr<lane> scheduler::lane_for(net::any_io_executor executor) {
-  executor = untagged(std::move(executor));
+inline base::ref_ptr<lane> scheduler::lane_for(const net::any_io_executor& given) {
+  auto executor = untagged(given);
   base::ref_ptr<lane> evicted;
   const lock_type lock(mutex_);
   check_alive();

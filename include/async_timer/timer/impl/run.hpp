@@ -111,7 +111,7 @@ inline void timer_core::claim_waiters(const std::exception_ptr& failure,
   }
 }
 
-inline void timer_core::end_run(std::exception_ptr failure) noexcept {
+inline void timer_core::end_run(const std::exception_ptr& failure) noexcept {
   operation_list claimed;
   error_callback on_error;
   stop_callback on_stop;
