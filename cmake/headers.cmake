@@ -3,6 +3,7 @@
 set(ASYNC_TIMER_HEADERS
     include/async_timer/async_timer.hpp
     include/async_timer/base/errors.hpp
+    include/async_timer/base/flood_gate.hpp
     include/async_timer/base/log.hpp
     include/async_timer/base/ref_ptr.hpp
     include/async_timer/base/word_lock.hpp
@@ -20,6 +21,7 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/core/wheel_chunks.hpp
     include/async_timer/core/wheel_hierarchy.hpp
     include/async_timer/core/wheel_level.hpp
+    include/async_timer/delivery/feed_core.hpp
     include/async_timer/delivery/runner.hpp
     include/async_timer/delivery/target.hpp
     include/async_timer/delivery/target_shape.hpp
@@ -36,6 +38,7 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/scheduler/schedule_node.hpp
     include/async_timer/scheduler/scheduler.hpp
     include/async_timer/scheduler/scheduler_service.hpp
+    include/async_timer/scheduler/shutdown_listener.hpp
     include/async_timer/scheduler/time_source.hpp
     include/async_timer/testing.hpp
     include/async_timer/testing/virtual_clock.hpp
@@ -46,6 +49,7 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/timer/options.hpp
     include/async_timer/timer/report.hpp
     include/async_timer/timer/scoped.hpp
+    include/async_timer/timer/subscription.hpp
     include/async_timer/timer/target_core.hpp
     include/async_timer/timer/timer.hpp
     include/async_timer/timer/timer_ref.hpp

@@ -32,7 +32,7 @@ static_assert(requires(detail::timer_core& core, async_timer::base::ref_ptr<deta
 // Hooks at delivery and at the end of a run: what a tick passes through, once, in a typed core.
 struct hooked_core : detail::value_core<int> {
   using base = detail::value_core<int>;
-  std::optional<detail::rearm> tick(int value) { return base::deliver(std::move(value)); }
+  std::optional<detail::rearm> tick(detail::published<int> value) { return base::deliver(value); }
   void finish() { base::end_run(nullptr); }
 };
 static_assert(std::is_abstract_v<hooked_core>);
@@ -49,7 +49,7 @@ class every_tick_waiter : public detail::operation {
   void cancel() noexcept override {}
 
  protected:
-  void on_claimed() noexcept {}
+  bool may_complete() noexcept { return true; }
   auto take() noexcept {
     return [](auto& handler) { std::move(handler)(std::exception_ptr()); };
   }

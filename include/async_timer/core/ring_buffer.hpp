@@ -55,6 +55,20 @@ class ring_buffer {
     return *added;
   }
 
+  // Puts back what was taken from the front. If it throws nothing has changed.
+  void push_front(T&& value) {
+    if (size_ == capacity_) {
+      emplace_into_larger(std::move(value));  // at the back; the ring turns by one to bring it here
+      head_ = (head_ + capacity_ - 1) & (capacity_ - 1);
+      std::construct_at(place(0), std::move(*place(size_)));
+      std::destroy_at(place(size_));
+      return;
+    }
+    head_ = (head_ + capacity_ - 1) & (capacity_ - 1);
+    std::construct_at(place(0), std::move(value));
+    ++size_;
+  }
+
   void pop_front() noexcept {
     std::destroy_at(place(0));
     head_ = (head_ + 1) & (capacity_ - 1);

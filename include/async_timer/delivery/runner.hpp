@@ -217,6 +217,8 @@ inline net::awaitable<void> runner::serve(keeper self) {
     if (!std::exchange(self->interrupted_, false)) {
       auto work = self->job_->run_job();
       co_await std::move(work);
+      // What one target says about cancellation is not to reach the next one.
+      co_await net::this_coro::throw_if_cancelled(true);
       co_await net::this_coro::reset_cancellation_state(net::enable_terminal_cancellation());
     }
     self->begun_ = false;

@@ -160,12 +160,19 @@ class stepper<Generator, target_shape::async_generator> {
   explicit stepper(Generator generator) : generator_(std::move(generator)) {}
 
   net::awaitable<std::optional<value>> pull_async(net::any_io_executor plain) {
+    // What throws or is unwound here is over, as a coroutine is (contract D8).
+    if (std::exchange(ended_, true)) {
+      co_return std::nullopt;
+    }
     auto item = await_on(generator_.next(), plain);
-    co_return co_await std::move(item);
+    auto next = co_await std::move(item);
+    ended_ = !next.has_value();
+    co_return next;
   }
 
  private:
   Generator generator_;
+  bool ended_ = false;
 };
 
 /// Calls the target; reset() ends a run: what a factory made for it is destroyed (D8).

@@ -35,6 +35,7 @@ class published {
   published() = default;
   explicit published(V&& value) : value_(std::make_shared<const V>(std::move(value))) {}
   [[nodiscard]] V get() const { return *value_; }
+  [[nodiscard]] std::shared_ptr<const V> share() const noexcept { return value_; }
 
  private:
   std::shared_ptr<const V> value_;
@@ -46,6 +47,7 @@ class published<V> {
   published() = default;
   explicit published(V&& value) noexcept : value_(value) {}
   [[nodiscard]] V get() const noexcept { return value_; }
+  [[nodiscard]] std::shared_ptr<const V> share() const { return std::make_shared<const V>(value_); }
 
  private:
   V value_{};
@@ -57,6 +59,9 @@ class published<std::monostate> {
   published() = default;
   explicit published(std::monostate) noexcept {}
   [[nodiscard]] static std::monostate get() noexcept { return {}; }
+  [[nodiscard]] static std::shared_ptr<const std::monostate> share() {
+    return std::make_shared<const std::monostate>();
+  }
 };
 
 }  // namespace detail

@@ -59,6 +59,11 @@ inline net::any_io_executor tracked(const net::any_io_executor& executor) {
   return net::prefer(executor, net::execution::outstanding_work.tracked);
 }
 
+/// Undoes tracked(): a lane that kept work for its life would keep run() from returning.
+inline net::any_io_executor untracked(const net::any_io_executor& executor) {
+  return net::prefer(executor, net::execution::outstanding_work.untracked);
+}
+
 }  // namespace detail
 
 ASYNC_TIMER_END_NAMESPACE

@@ -35,7 +35,8 @@ class operation : public base::ref_counted {
   // Guarded by the owner's lock.
   operation* prev = nullptr;
   operation* next = nullptr;
-  bool waiting = false;  ///< in the owner's list, so anybody may claim it; false for good after that
+  bool waiting =
+      false;  ///< in the owner's list, so anybody may claim it; false for good after that
 };
 
 /// Is a list through the operations themselves: linking needs no memory, unlinking no search.
@@ -98,8 +99,9 @@ class operation_list {
   operation* last_ = nullptr;
 };
 
-/// Adds a handler to an outcome. `Outcome` derives from operation and has `on_claimed()`, which may
-/// be called twice, and `take()`, which returns a callable that applies the outcome to a handler.
+/// Adds a handler to an outcome. `Outcome` derives from operation and has `take()`, which returns a
+/// callable that applies the outcome to a handler, and `may_complete()`, which tells whether to go
+/// on; if not, it calls complete() or abandon() again later.
 template <class Outcome, class Handler>
 class operation_with final : public Outcome {
   using executor_type = net::associated_executor_t<Handler, net::any_io_executor>;
@@ -136,17 +138,22 @@ class operation_with final : public Outcome {
     }
   }
 
-  /// Tells for inside-the-target detection where the handler runs.
-  [[nodiscard]] const void* caller() const {
+  /// Returns where the handler runs, type-erased; empty if that can't be.
+  [[nodiscard]] net::any_io_executor executor_of_context() const {
     if constexpr (std::is_convertible_v<const executor_type&, net::any_io_executor>) {
-      return owner_of(net::any_io_executor(executor_));
+      return net::any_io_executor(executor_);
     } else {
-      return nullptr;
+      return {};
     }
   }
 
+  /// Tells for inside-the-target detection whose executor the handler runs on.
+  [[nodiscard]] const void* caller() const { return owner_of(executor_of_context()); }
+
   void complete() noexcept override {
-    this->on_claimed();
+    if (!this->may_complete()) {
+      return;
+    }
     // A copy: the posted function may run, and free this object, before post() returns.
     const auto work = *work_;
     try {
@@ -157,7 +164,9 @@ class operation_with final : public Outcome {
   }
 
   void abandon() noexcept override {
-    this->on_claimed();
+    if (!this->may_complete()) {
+      return;
+    }
     handler_.reset();
     work_.reset();
     this->release();

@@ -20,6 +20,7 @@
 #include <async_timer/net/tagged_executor.hpp>
 #include <async_timer/scheduler/lane.hpp>
 #include <async_timer/scheduler/schedule_node.hpp>
+#include <async_timer/scheduler/shutdown_listener.hpp>
 #include <async_timer/scheduler/time_source.hpp>
 #include <bit>
 #include <chrono>
@@ -33,6 +34,9 @@
 ASYNC_TIMER_BEGIN_NAMESPACE
 
 namespace detail {
+
+inline constexpr const char* context_is_gone =
+    "the timer's execution context has been destroyed: start it on a living executor";
 
 class scheduler : public std::enable_shared_from_this<scheduler> {
  public:
@@ -63,6 +67,10 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   bool kick(schedule_node& node) noexcept;
   /// Takes an armed node out. Else false: it is on its way and will be called.
   bool disarm(schedule_node& node) noexcept;
+
+  /// Tells a listener when the context goes away. No effect on one that is told already.
+  void watch(shutdown_listener& listener) noexcept;
+  void unwatch(shutdown_listener& listener) noexcept;
 
   /// Seeds the next random engine; the same sequence again under a virtual clock.
   std::uint64_t next_seed() noexcept;
@@ -120,10 +128,11 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   void arm_driver() noexcept;
   void set_delay_class(schedule_node& node, std::chrono::nanoseconds delay) noexcept;
   void unlink(lane& gone) noexcept;
+  void unlink(shutdown_listener& listener) noexcept;
+  void tell_listeners() noexcept;
   void check_alive() const {
     if (dead_) {
-      throw threadsafe_dispatch_error(
-          "the timer's execution context has been destroyed: start it on a living executor");
+      throw threadsafe_dispatch_error(context_is_gone);
     }
   }
 
@@ -143,6 +152,7 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   bool dead_ = false;
   core::random_engine seeds_;
   lane* lanes_ = nullptr;
+  shutdown_listener* listeners_ = nullptr;
   std::array<base::ref_ptr<lane>, 8> recent_lanes_;
 };
 

@@ -2,6 +2,7 @@
 #ifndef ASYNC_TIMER_SCHEDULER_SCHEDULER_SERVICE_HPP
 #define ASYNC_TIMER_SCHEDULER_SCHEDULER_SERVICE_HPP
 
+#include <async_timer/base/errors.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/executor.hpp>
 #include <async_timer/net/tagged_executor.hpp>
@@ -23,8 +24,15 @@ class scheduler_service final : public net::execution_context::service {
 
   /// Returns the scheduler of the context that an executor belongs to.
   static std::shared_ptr<scheduler> of(const net::any_io_executor& executor) {
-    auto own = innermost_executor(untagged(innermost_executor(executor)));
-    auto& service = net::use_service<scheduler_service>(context_of(own));
+    auto own = untracked(innermost_executor(untagged(innermost_executor(executor))));
+    auto& context = context_of(own);
+    if (!net::has_service<scheduler_service>(context)) {
+      // Services are shut down newest first. What strands and timers hold must outlast ours, which
+      // would take their dropped handlers for lost ticks otherwise.
+      net::make_strand(own);
+      net::steady_timer{own};
+    }
+    auto& service = net::use_service<scheduler_service>(context);
     return service.get(std::move(own));
   }
 
@@ -32,19 +40,29 @@ class scheduler_service final : public net::execution_context::service {
   std::shared_ptr<scheduler> get(net::any_io_executor own) {
     const std::scoped_lock lock(mutex_);
     if (scheduler_ == nullptr) {
+      if (is_shut_down_) {
+        throw threadsafe_dispatch_error(context_is_gone);
+      }
       scheduler_ = std::make_shared<scheduler>(std::move(own));
     }
     return scheduler_;
   }
 
   void shutdown() noexcept override {
-    if (const auto doomed = std::exchange(scheduler_, nullptr)) {
+    std::shared_ptr<scheduler> doomed;
+    {
+      const std::scoped_lock lock(mutex_);
+      is_shut_down_ = true;
+      doomed = scheduler_;  // stays: destructors that run now may still ask for it
+    }
+    if (doomed) {
       doomed->shutdown();
     }
   }
 
   std::mutex mutex_;
   std::shared_ptr<scheduler> scheduler_;
+  bool is_shut_down_ = false;
 };
 
 /// Returns where the ticks of timers with this executor run.

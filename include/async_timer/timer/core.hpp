@@ -11,6 +11,7 @@
 #include <async_timer/core/pacemaker.hpp>
 #include <async_timer/core/random.hpp>
 #include <async_timer/core/time.hpp>
+#include <async_timer/delivery/feed_core.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/operation.hpp>
 #include <async_timer/scheduler/scheduler_service.hpp>
@@ -23,6 +24,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
 
@@ -30,6 +32,9 @@ namespace detail {
 
 class waiter;
 class stop_waiter;
+
+/// Is shared with a delivery in progress, and copied to change it meanwhile.
+using feed_list = std::vector<base::ref_ptr<feed_base>>;
 
 /// Is what most timers never need, made on first use so that a sleeping timer stays small.
 struct cold_state {
@@ -39,8 +44,9 @@ struct cold_state {
   double jitter = 0;
   std::optional<core::random_engine> random;
 
-  operation_list waiters;       ///< join, wait, next, trigger, in the order of registration
-  operation_list stop_waiters;  ///< cancel
+  operation_list waiters;            ///< join, wait, next, trigger, in the order of registration
+  operation_list stop_waiters;       ///< cancel
+  std::shared_ptr<feed_list> feeds;  ///< subscribe, in the order of registration; null for none
 
   std::exception_ptr sticky_failure;  ///< of the last run, until the next start
   std::exception_ptr last_failure;
@@ -98,8 +104,13 @@ class timer_core : public schedule_node {
   void enroll_stop(base::ref_ptr<stop_waiter> op, const void* caller);
   /// Ends one waiter with an outcome if it still waits; false if somebody else was first.
   bool claim(operation& op, operation_list cold_state::*list) noexcept;
-  /// Ends one waiter because its time is over.
-  void expire(waiter& op) noexcept;
+  /// Claims one waiter because its time is over; false if somebody else was first.
+  bool expire(waiter& op) noexcept;
+
+  // --- feeds, from any thread
+  /// Fills a feed from the next delivery on, until the end of the run.
+  void add_feed(base::ref_ptr<feed_base> feed);
+  void remove_feed(const feed_base& feed) noexcept;
 
   /// Tells whether the calling code is this timer's target or callback.
   [[nodiscard]] bool is_inside(const void* caller) const noexcept;
@@ -122,11 +133,15 @@ class timer_core : public schedule_node {
   /// Claims who waits for the tick just counted; lock held.
   void claim_ticked(operation_list& claimed) noexcept;
   void count_tick(core::time_point now) noexcept;
+  /// Gives the feeds to fill for the tick just counted; lock held.
+  [[nodiscard]] std::shared_ptr<const feed_list> feeds() const noexcept {
+    return cold_ ? cold_->feeds : nullptr;
+  }
   /// Decides when the next tick is due; entered with the lock held. With a value the lock stays
   /// held until after_rearm(); without one the run has ended.
   std::optional<rearm> schedule_next(core::time_point now) noexcept;
-  /// Ends the run, once; null is the stop outcome. Lock free.
-  void end_run(const std::exception_ptr& failure) noexcept;
+  /// Ends the run, once; without an exception it ended normally. To be called with no lock held.
+  void end_run(const std::exception_ptr& outcome) noexcept;
   /// Ends the run without a word, because its context goes away.
   void abandon_run() noexcept;
 
@@ -181,13 +196,15 @@ class timer_core : public schedule_node {
                                          const std::optional<interval>& timeout, bool trigger);
   std::exception_ptr not_running(const char* what) const;
   static std::exception_ptr timed_out();
-  void start_locked();
+  void start_locked(std::exception_ptr& former_failure);
+  bool request_stop_locked() noexcept;
   core::step next_step(core::time_point now) noexcept;
   void claim_waiters(const std::exception_ptr& failure, operation_list& claimed) noexcept;
-  void record_failure(const std::exception_ptr& failure) noexcept;
+  void record_failure(const std::exception_ptr& failure, std::exception_ptr& former) noexcept;
   void call_on_error(const error_callback& on_error, const std::exception_ptr& failure) noexcept;
   void call_on_stop(const stop_callback& on_stop) noexcept;
   void release_captures() noexcept;
+  void end_feeds(const std::exception_ptr& failure) noexcept;
 };
 
 /// Marks the code that runs between its construction and destruction as the timer's own.

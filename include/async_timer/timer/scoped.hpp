@@ -29,25 +29,6 @@ using scope_body = std::conditional_t<!std::is_lvalue_reference_v<Body> ||
                                           std::copy_constructible<std::decay_t<Body>>,
                                       std::decay_t<Body>, Body>;
 
-/// Cancels even if the caller was cancelled, and leaves its cancellation as it found it.
-template <class Timer>
-net::awaitable<void> cancel_shielded(Timer& timer) {
-  const bool throws = co_await net::this_coro::throw_if_cancelled();
-  co_await net::this_coro::throw_if_cancelled(false);
-  std::exception_ptr failure;
-  try {
-    auto stop =
-        timer.cancel(net::bind_cancellation_slot(net::cancellation_slot(), net::use_awaitable));
-    co_await std::move(stop);
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  co_await net::this_coro::throw_if_cancelled(throws);
-  if (failure) {
-    std::rethrow_exception(failure);
-  }
-}
-
 template <class Timer, class Body, class Result>
 net::awaitable<Result> run_scoped(Timer& timer, Body body) {
   timer.start();
@@ -64,8 +45,13 @@ net::awaitable<Result> run_scoped(Timer& timer, Body body) {
   } catch (...) {
     failure = std::current_exception();
   }
-  auto stop = cancel_shielded(timer);
+  // A caller that was cancelled would not get past the next co_await, nor wait for the clean-up.
+  const bool throws_if_cancelled = co_await net::this_coro::throw_if_cancelled();
+  co_await net::this_coro::throw_if_cancelled(false);
+  auto stop =
+      timer.cancel(net::bind_cancellation_slot(net::cancellation_slot(), net::use_awaitable));
   co_await std::move(stop);
+  co_await net::this_coro::throw_if_cancelled(throws_if_cancelled);
   if (failure) {
     std::rethrow_exception(failure);
   }

@@ -68,19 +68,21 @@ class plain_core final : public target_core<Target> {
     if (!this->begin_tick()) {
       return std::nullopt;
     }
-    std::optional<tick_value_t<target_value_t<Target>>> value;
+    std::optional<published<tick_value_t<target_value_t<Target>>>> value;
     std::exception_ptr failure;
     {
       const inside_scope inside(*this);
       try {
-        value = this->caller().pull();
+        if (auto pulled = this->caller().pull()) {
+          value.emplace(std::move(*pulled));
+        }
       } catch (const end_of_ticks&) {
       } catch (...) {
         failure = std::current_exception();
       }
     }
     if (value) {
-      return this->deliver(std::move(*value));
+      return this->deliver(*value);
     }
     this->end_run(failure);
     return std::nullopt;
@@ -127,13 +129,16 @@ class async_core final : public target_core<Target>, private async_job {
         auto work = invoke_inside();
         if constexpr (std::is_void_v<target_value_t<Target>>) {
           co_await std::move(work);
-          value_.emplace();
+          value_.emplace(std::monostate{});
         } else {
-          value_.emplace(co_await std::move(work));
+          value_type result = co_await std::move(work);
+          value_.emplace(std::move(result));
         }
       } else {
         auto work = pull_inside();
-        value_ = co_await std::move(work);
+        if (auto pulled = co_await std::move(work)) {
+          value_.emplace(std::move(*pulled));
+        }
       }
     } catch (const end_of_ticks&) {
     } catch (...) {
@@ -142,19 +147,16 @@ class async_core final : public target_core<Target>, private async_job {
   }
 
   void job_finished() noexcept override {
-    const bool stopping = leave_runner();
+    leave_runner();
     auto value = std::exchange(value_, std::nullopt);
-    auto failure = std::exchange(failure_, nullptr);
+    const auto failure = std::exchange(failure_, nullptr);
     if (value) {
-      if (const auto next = this->deliver(std::move(*value))) {
+      if (const auto next = this->deliver(*value)) {
         arm_again(*next);
       }
-      return;
+    } else {
+      this->end_run(failure);
     }
-    if (stopping && is_stopped(failure)) {
-      failure = nullptr;  // the answer to our own cancellation is no failure (contract D7)
-    }
-    this->end_run(failure);
   }
 
   void job_lost() noexcept override {
@@ -182,12 +184,10 @@ class async_core final : public target_core<Target>, private async_job {
     server->interrupt(serial);
   }
 
-  /// Takes leave of the runner, which is free for others then; tells whether a stop was requested.
-  bool leave_runner() noexcept {
+  void leave_runner() noexcept {
     base::ref_ptr<runner> server;
     const std::scoped_lock lock(this->lock_);
     std::swap(server, runner_);
-    return this->has(timer_core::stop_requested);
   }
 
   /// Follows deliver(), with the lock held.
@@ -221,7 +221,7 @@ class async_core final : public target_core<Target>, private async_job {
   }
 
   base::ref_ptr<runner> runner_;  ///< while a tick is in flight
-  std::optional<value_type> value_;
+  std::optional<published<value_type>> value_;
   std::exception_ptr failure_;
 };
 

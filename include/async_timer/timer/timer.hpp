@@ -11,6 +11,7 @@
 #include <async_timer/timer/impl/core.hpp>
 #include <async_timer/timer/initiate.hpp>
 #include <async_timer/timer/options.hpp>
+#include <async_timer/timer/subscription.hpp>
 #include <async_timer/timer/target_core.hpp>
 #include <async_timer/timer/timer_ref.hpp>
 #include <async_timer/timer/validation.hpp>
@@ -76,8 +77,10 @@ class timer {
               std::move(options)) {}
 
   timer(timer&& other) noexcept = default;
+  /// Lets go of this timer as its destructor does, and takes over the other one.
   timer& operator=(timer&& other) noexcept {
-    std::swap(core_, other.core_);
+    timer taken(std::move(other));
+    std::swap(core_, taken.core_);
     return *this;
   }
   /// Requests the stop, if the timer runs, and detaches; pending operations get the stop outcome.
@@ -188,6 +191,22 @@ class timer {
     return initiate<false>(detail::awaited::tick, {}, true, token);
   }
 
+  /// Subscribes to every tick from now on, one in flight included.
+  ///
+  /// Before the first start, and on a stopped timer, it is a feed of the next run. It ends with its
+  /// run, or with the timer.
+  /// @param options  see subscription_options
+  /// @throws std::invalid_argument  if maxsize < 0
+  /// @par Example
+  ///   @snippet tour.cpp subscribe
+  [[nodiscard]] subscription<T> subscribe(subscription_options options = {}) {
+    return make_feed<subscription<T>>(options);
+  }
+  /// As subscribe(), for heavy values: all such feeds share one object.
+  [[nodiscard]] shared_subscription<T> subscribe_shared(subscription_options options = {}) {
+    return make_feed<shared_subscription<T>>(options);
+  }
+
   /// Returns the delay that the next sleep will use.
   [[nodiscard]] std::chrono::nanoseconds delay() const noexcept { return core_->delay(); }
   /// Changes the delay from the next sleep on; @throws std::invalid_argument, changing nothing
@@ -240,6 +259,16 @@ class timer {
       throw std::logic_error("async_timer: this timer was moved from");
     }
     return *core_;
+  }
+
+  template <class Feed>
+  Feed make_feed(const subscription_options& options) {
+    if (options.maxsize < 0) {
+      throw std::invalid_argument("async_timer: maxsize must be >= 0, but is " +
+                                  std::to_string(options.maxsize));
+    }
+    return Feed(core().subscribe(options.maxsize, options.name),
+                base::ref_ptr<detail::timer_core>(core_));
   }
 
   template <bool AsOptional, class CompletionToken>

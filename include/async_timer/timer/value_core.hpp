@@ -2,6 +2,7 @@
 #ifndef ASYNC_TIMER_TIMER_VALUE_CORE_HPP
 #define ASYNC_TIMER_TIMER_VALUE_CORE_HPP
 
+#include <async_timer/delivery/feed_core.hpp>
 #include <async_timer/delivery/value.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/timer/core.hpp>
@@ -11,6 +12,7 @@
 #include <exception>
 #include <mutex>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
@@ -63,6 +65,14 @@ class value_core : public timer_core {
     return shot;
   }
 
+  /// Subscribes a feed from the next delivery on.
+  base::ref_ptr<feed_core<value_type>> subscribe(std::int64_t maxsize, std::string_view name) {
+    auto feed =
+        base::ref_ptr<feed_core<value_type>>::adopt(new feed_core<value_type>(maxsize, name));
+    add_feed(feed);
+    return feed;
+  }
+
  protected:
   using timer_core::timer_core;
   ~value_core() override = default;
@@ -70,31 +80,40 @@ class value_core : public timer_core {
   /// Ends a tick with its value: sets all fields, posts the completions, decides what is next.
   ///
   /// With a value the lock is held until after_rearm(); without one the run has ended.
-  std::optional<rearm> deliver(value_type&& value) noexcept {
-    published<value_type> fresh;
-    try {
-      fresh = published<value_type>(std::move(value));
-    } catch (...) {
-      end_run(std::current_exception());
-      return std::nullopt;
-    }
+  std::optional<rearm> deliver(published<value_type>& value) noexcept {
     const auto now = my_scheduler().now();
     lock_.lock();
-    std::swap(last_, fresh);
+    std::swap(last_, value);
     count_tick(now);
-    if (!kept_in_place<value_type> || (cold_ && !cold_->waiters.empty())) {
-      operation_list claimed;
-      claim_ticked(claimed);
-      set_phase(settling);
-      lock_.unlock();
-      claimed.complete_all();
-      fresh = {};  // may be the last reference to the former value
-      lock_.lock();
+    if (!kept_in_place<value_type> || (cold_ && (!cold_->waiters.empty() || cold_->feeds))) {
+      hand_out(value);
     }
     return schedule_next(now);
   }
 
  private:
+  /// Posts the completions, then fills the feeds, in the order of registration; opens the lock
+  /// meanwhile.
+  void hand_out(published<value_type>& former) noexcept {
+    operation_list claimed;
+    claim_ticked(claimed);
+    auto filled = feeds();
+    auto value = last_;
+    set_phase(settling);
+    lock_.unlock();
+    claimed.complete_all();
+    if (filled) {
+      for (const auto& feed : *filled) {
+        static_cast<feed_core<value_type>&>(*feed).push(value);
+      }
+    }
+    // Each may be the last reference to what a user's destructor follows.
+    filled.reset();
+    value = {};
+    former = {};
+    lock_.lock();
+  }
+
   void store_outcome(waiter& op) noexcept override {
     if (op.what() == awaited::tick) {
       static_cast<value_waiter<T, false>&>(op).set_value(last_);

@@ -8,6 +8,7 @@
 #include <async_timer/net/errors.hpp>
 #include <async_timer/net/operation.hpp>
 #include <async_timer/timer/core.hpp>
+#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <optional>
@@ -50,32 +51,46 @@ class waiter : public operation {
     const auto now = clock.now();
     deadline_.clock = &clock;
     clock.arm(deadline_, {.due = core::saturating_add(now, timeout), .now = now});
-    add_ref();
   }
 
  protected:
   ~waiter() override = default;
 
-  /// Precedes the completion: the deadline and the hold on the timer go first.
-  void on_claimed() noexcept {
-    if (deadline_.clock != nullptr && deadline_.clock->disarm(deadline_)) {
-      release();
+  /// Precedes the completion; false: the deadline is on its way, and completes when it arrives.
+  ///
+  /// So nothing refers to the operation any more when its memory is freed and its handler called.
+  bool may_complete() noexcept {
+    if (deadline_.clock == nullptr) {
+      return true;
     }
+    if (!deadline_.clock->disarm(deadline_) && !deadline_.meet()) {
+      return false;
+    }
+    deadline_.clock = nullptr;
+    return true;
   }
 
   struct deadline final : schedule_node {
     explicit deadline(waiter& bounded) noexcept : owner(&bounded) {}
     std::optional<rearm> on_due() noexcept override {
-      const auto held = base::ref_ptr<waiter>::adopt(owner);
-      if (const auto timer = owner->timer_) {
-        timer->expire(*owner);
+      if (owner->timer_->expire(*owner) || meet()) {
+        clock = nullptr;
+        owner->complete();
       }
       return std::nullopt;
     }
-    void on_shutdown() noexcept override { owner->release(); }
+    void on_shutdown() noexcept override {
+      if (meet()) {
+        clock = nullptr;
+        owner->abandon();
+      }
+    }
+    /// The deadline on its way and who completes otherwise meet; the second one goes on.
+    bool meet() noexcept { return met.exchange(true, std::memory_order_acq_rel); }
 
     waiter* owner;
     scheduler* clock = nullptr;
+    std::atomic<bool> met{false};
   };
 
   base::ref_ptr<timer_core> timer_;
@@ -144,7 +159,7 @@ class stop_waiter : public operation {
  protected:
   ~stop_waiter() override = default;
 
-  void on_claimed() noexcept {}
+  bool may_complete() noexcept { return true; }
 
   struct outcome {
     std::exception_ptr error;

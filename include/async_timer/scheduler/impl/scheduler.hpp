@@ -11,7 +11,7 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 namespace detail {
 
 inline base::ref_ptr<lane> scheduler::lane_for(const net::any_io_executor& given) {
-  auto executor = untagged(given);
+  auto executor = untracked(untagged(given));
   base::ref_ptr<lane> evicted;
   const lock_type lock(mutex_);
   check_alive();
@@ -378,6 +378,53 @@ inline void scheduler::shutdown() noexcept {
   }
   for (schedule_node* node : nodes) {
     node->on_shutdown();
+  }
+  tell_listeners();
+}
+
+inline void scheduler::watch(shutdown_listener& listener) noexcept {
+  const lock_type lock(mutex_);
+  if (listener.is_watching_ || dead_) {
+    return;
+  }
+  listener.is_watching_ = true;
+  listener.prev_listener_ = nullptr;
+  listener.next_listener_ = listeners_;
+  if (listeners_ != nullptr) {
+    listeners_->prev_listener_ = &listener;
+  }
+  listeners_ = &listener;
+}
+
+inline void scheduler::unwatch(shutdown_listener& listener) noexcept {
+  const lock_type lock(mutex_);
+  unlink(listener);
+}
+
+inline void scheduler::unlink(shutdown_listener& listener) noexcept {
+  if (!std::exchange(listener.is_watching_, false)) {
+    return;
+  }
+  (listener.prev_listener_ != nullptr ? listener.prev_listener_->next_listener_ : listeners_) =
+      listener.next_listener_;
+  if (listener.next_listener_ != nullptr) {
+    listener.next_listener_->prev_listener_ = listener.prev_listener_;
+  }
+}
+
+/// One by one, since each may destroy others.
+inline void scheduler::tell_listeners() noexcept {
+  for (;;) {
+    shutdown_listener* next = nullptr;
+    {
+      const lock_type lock(mutex_);
+      next = listeners_;
+      if (next == nullptr) {
+        return;
+      }
+      unlink(*next);
+    }
+    next->on_shutdown();
   }
 }
 

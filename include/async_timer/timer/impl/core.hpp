@@ -45,21 +45,23 @@ inline cold_state& timer_core::cold() {
 // --- lifecycle
 
 inline void timer_core::start() {
+  std::exception_ptr former_failure;  // may own what calls us when destroyed: not under the lock
   const std::scoped_lock lock(lock_);
-  start_locked();
+  start_locked(former_failure);
 }
 
 inline void timer_core::start_on(base::ref_ptr<lane> where) {
   base::ref_ptr<lane> former;
+  std::exception_ptr former_failure;
   const std::scoped_lock lock(lock_);
   if (current_phase() == stopped) {
     former = base::ref_ptr<lane>::adopt(node_lane());
     set_node_lane(where.detach());
   }
-  start_locked();
+  start_locked(former_failure);
 }
 
-inline void timer_core::start_locked() {
+inline void timer_core::start_locked(std::exception_ptr& former_failure) {
   if (current_phase() != stopped) {
     throw timer_already_running_error(
         is_running() ? "Already running: the timer was started before"
@@ -79,27 +81,33 @@ inline void timer_core::start_locked() {
   // Nothing throws from here on; whoever already calls this node waits for the lock.
   pacemaker_ = fresh;
   if (cold_) {
-    cold_->sticky_failure = nullptr;
+    former_failure = std::exchange(cold_->sticky_failure, nullptr);
   }
   add_ref();
   set_state((state() & (fixed_rate | handle_gone)) | scheduled | first_tick);
 }
 
 inline void timer_core::request_stop() noexcept {
+  bool in_target = false;
   {
     const std::scoped_lock lock(lock_);
-    if (!is_running_state(state())) {
-      return;
-    }
-    set_state(state() | stop_requested);
-    if (current_phase() == scheduled) {
-      my_scheduler().kick(*this);
-    }
-    if (current_phase() != in_flight) {
-      return;
-    }
+    in_target = request_stop_locked();
   }
-  interrupt_target();
+  if (in_target) {
+    interrupt_target();
+  }
+}
+
+/// Tells whether the target is to be interrupted, which needs the lock free.
+inline bool timer_core::request_stop_locked() noexcept {
+  if (!is_running_state(state())) {
+    return false;
+  }
+  set_state(state() | stop_requested);
+  if (current_phase() == scheduled) {
+    my_scheduler().kick(*this);
+  }
+  return current_phase() == in_flight;
 }
 
 inline void timer_core::detach() noexcept {
@@ -235,15 +243,26 @@ inline void timer_core::enroll(base::ref_ptr<waiter> op, const void* caller,
 }
 
 inline void timer_core::enroll_stop(base::ref_ptr<stop_waiter> op, const void* caller) {
-  request_stop();
+  bool in_target = false;
+  bool waits = false;
   {
+    // One section: between two the run could end, and the next one would be waited for.
     const std::scoped_lock lock(lock_);
-    if (current_phase() != stopped && !is_inside(caller)) {
-      cold().stop_waiters.enlist(*op.detach());
-      return;
+    waits = current_phase() != stopped && !is_inside(caller);
+    if (waits) {
+      cold().stop_waiters.enlist(*op.get());
+    }
+    in_target = request_stop_locked();
+    if (waits) {
+      static_cast<void>(op.detach());
     }
   }
-  op.detach()->complete();
+  if (in_target) {
+    interrupt_target();
+  }
+  if (!waits) {
+    op.detach()->complete();
+  }
 }
 
 inline bool timer_core::claim(operation& op, operation_list cold_state::*list) noexcept {
@@ -255,20 +274,45 @@ inline bool timer_core::claim(operation& op, operation_list cold_state::*list) n
   return true;
 }
 
-inline void timer_core::expire(waiter& op) noexcept {
-  {
-    const std::scoped_lock lock(lock_);
-    if (!op.waiting) {
-      return;
-    }
-    cold_->waiters.claim(op);
-    if (op.what() == awaited::end) {
-      store_outcome(op);
-    } else {
-      op.set_error(timed_out());
-    }
+inline bool timer_core::expire(waiter& op) noexcept {
+  const std::scoped_lock lock(lock_);
+  if (!op.waiting) {
+    return false;
   }
-  op.complete();
+  cold_->waiters.claim(op);
+  if (op.what() == awaited::end) {
+    store_outcome(op);
+  } else {
+    op.set_error(timed_out());
+  }
+  return true;
+}
+
+// --- feeds
+
+inline void timer_core::add_feed(base::ref_ptr<feed_base> feed) {
+  std::shared_ptr<feed_list> former;  // destroyed without the lock
+  const std::scoped_lock lock(lock_);
+  former = cold().feeds;
+  auto longer = former ? std::make_shared<feed_list>(*former) : std::make_shared<feed_list>();
+  longer->push_back(std::move(feed));
+  cold_->feeds = std::move(longer);
+}
+
+inline void timer_core::remove_feed(const feed_base& feed) noexcept {
+  std::shared_ptr<feed_list> former;
+  const std::scoped_lock lock(lock_);
+  if (!cold_ || !cold_->feeds) {
+    return;
+  }
+  former = cold_->feeds;
+  try {
+    auto shorter = std::make_shared<feed_list>(*former);
+    std::erase_if(*shorter, [&](const auto& each) { return each.get() == &feed; });
+    cold_->feeds = shorter->empty() ? nullptr : std::move(shorter);
+  } catch (...) {
+    // No memory: the feed stays until the end of the run; it is closed and takes nothing more.
+  }
 }
 
 }  // namespace detail

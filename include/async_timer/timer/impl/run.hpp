@@ -83,11 +83,12 @@ inline std::optional<rearm> timer_core::schedule_next(core::time_point now) noex
 
 // --- the end of a run
 
-inline void timer_core::record_failure(const std::exception_ptr& failure) noexcept {
+inline void timer_core::record_failure(const std::exception_ptr& failure,
+                                       std::exception_ptr& former) noexcept {
   try {
     cold_state& rare = cold();
     rare.sticky_failure = failure;
-    rare.last_failure = failure;
+    former = std::exchange(rare.last_failure, failure);
     rare.last_failure_at = my_scheduler().now();
     ++rare.failure_count;
   } catch (...) {
@@ -111,15 +112,22 @@ inline void timer_core::claim_waiters(const std::exception_ptr& failure,
   }
 }
 
-inline void timer_core::end_run(const std::exception_ptr& failure) noexcept {
+inline void timer_core::end_run(const std::exception_ptr& outcome) noexcept {
+  const bool is_cancellation = is_stopped(outcome);
+  std::exception_ptr failure;
+  std::exception_ptr former_failure;  // may own what calls us when destroyed: not under the lock
   operation_list claimed;
   error_callback on_error;
   stop_callback on_stop;
   {
     const std::scoped_lock lock(lock_);
+    // Who answers a requested stop with the cancellation that came of it has not failed (D7).
+    if (!is_cancellation || !has(stop_requested)) {
+      failure = outcome;
+    }
     set_phase(ending);
     if (failure) {
-      record_failure(failure);
+      record_failure(failure, former_failure);
     }
     claim_waiters(failure, claimed);
     if (cold_) {
@@ -127,11 +135,13 @@ inline void timer_core::end_run(const std::exception_ptr& failure) noexcept {
       on_stop = cold_->on_stop;
     }
   }
+  end_feeds(failure);
   {
     const inside_scope inside(*this);
     end_target_run();
     if (failure) {
       call_on_error(on_error, failure);
+      end_feeds(nullptr);  // those made in on_error (contract 13.27)
     }
     call_on_stop(on_stop);
   }
@@ -153,6 +163,21 @@ inline void timer_core::end_run(const std::exception_ptr& failure) noexcept {
     release_captures();
   }
   release();
+}
+
+inline void timer_core::end_feeds(const std::exception_ptr& failure) noexcept {
+  std::shared_ptr<const feed_list> ended;
+  {
+    const std::scoped_lock lock(lock_);
+    if (cold_) {
+      ended = std::exchange(cold_->feeds, nullptr);
+    }
+  }
+  if (ended) {
+    for (const auto& feed : *ended) {
+      feed->end(failure);
+    }
+  }
 }
 
 inline void timer_core::call_on_error(const error_callback& on_error,
@@ -192,6 +217,7 @@ inline void timer_core::abandon_run() noexcept {
       cold_->stop_waiters.claim_all(stop_waiters);
     }
   }
+  end_feeds(nullptr);
   end_target_run();
   waiters.abandon_all();
   stop_waiters.abandon_all();
@@ -212,6 +238,7 @@ inline void timer_core::release_captures() noexcept {
       on_stop = std::exchange(cold_->on_stop, {});
     }
   }
+  end_feeds(nullptr);
   destroy_target();
 }
 

@@ -1,0 +1,309 @@
+// One subscriber's queue: every value delivered since it was made, the end kept out of band.
+// It knows values and operations; the timer that fills it is an owner that it may leave.
+#ifndef ASYNC_TIMER_DELIVERY_FEED_CORE_HPP
+#define ASYNC_TIMER_DELIVERY_FEED_CORE_HPP
+
+#include <array>
+#include <async_timer/base/log.hpp>
+#include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/word_lock.hpp>
+#include <async_timer/core/ring_buffer.hpp>
+#include <async_timer/delivery/value.hpp>
+#include <async_timer/net/asio.hpp>
+#include <async_timer/net/errors.hpp>
+#include <async_timer/net/operation.hpp>
+#include <async_timer/scheduler/scheduler_service.hpp>
+#include <async_timer/scheduler/shutdown_listener.hpp>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+/// Is what a timer knows of its feeds.
+class feed_base : public base::ref_counted {
+ public:
+  /// Ends the feed, once: buffered values stay readable, a failure comes after them.
+  virtual void end(const std::exception_ptr& failure) noexcept = 0;
+};
+
+inline void report_drop(std::string_view feed, std::int64_t maxsize,
+                        std::int64_t dropped) noexcept {
+  constexpr std::string_view event = "async_timer.subscription_drop";
+  if (base::log_holds_back(event, feed)) {
+    return;
+  }
+  try {
+    const std::string name(feed.empty() ? "<unnamed>" : feed);
+    const std::array<log_field, 3> fields{{{"subscription_name", name},
+                                           {"maxsize", std::to_string(maxsize)},
+                                           {"dropped_count", std::to_string(dropped)}}};
+    const auto message = "feed " + name + " is full (maxsize " + fields[1].value +
+                         "): dropped oldest value, " + fields[2].value + " dropped in all";
+    base::log({log_level::warning, "async_timer.subscription", event, message, fields});
+  } catch (...) {
+    // A report that can't be written is no reason to lose values.
+  }
+}
+
+template <class V>
+class feed_core;
+
+/// Waits for the next value of a feed.
+template <class V>
+class feed_waiter : public operation {
+ public:
+  explicit feed_waiter(feed_core<V>& feed) noexcept : feed_(&feed) {}
+
+  void cancel() noexcept override {
+    const auto feed = feed_;
+    if (feed && feed->claim(*this)) {
+      complete();
+    }
+  }
+
+ protected:
+  ~feed_waiter() override = default;
+
+  bool may_complete() noexcept { return true; }
+
+  friend class feed_core<V>;
+  base::ref_ptr<feed_core<V>> feed_;
+  std::optional<published<V>> value_;
+  std::exception_ptr error_;
+  bool is_cancelled_ = false;  ///< after a value was handed over, but before the handler had it
+};
+
+template <class V>
+class feed_core final : public feed_base, private shutdown_listener {
+ public:
+  feed_core(std::int64_t maxsize, std::string_view name) : maxsize_(maxsize), name_(name) {}
+  ~feed_core() override {
+    if (watched_) {
+      watched_->unwatch(*this);
+    }
+  }
+
+  [[nodiscard]] std::int64_t size() const noexcept {
+    const std::scoped_lock lock(lock_);
+    return static_cast<std::int64_t>(values_.size());
+  }
+  [[nodiscard]] std::int64_t dropped() const noexcept {
+    const std::scoped_lock lock(lock_);
+    return dropped_;
+  }
+  [[nodiscard]] bool ended() const noexcept {
+    const std::scoped_lock lock(lock_);
+    return ended_;
+  }
+
+  /// Adds a value, at the cost of the oldest one if the feed is full.
+  void push(const published<V>& value) noexcept {
+    std::optional<published<V>> oldest;  // destroyed without the lock
+    feed_waiter<V>* receiver = nullptr;
+    std::int64_t dropped = 0;
+    {
+      const std::scoped_lock lock(lock_);
+      if (ended_) {
+        return;
+      }
+      receiver = hand_over(value);
+      if (receiver == nullptr) {
+        if (maxsize_ > 0 && std::cmp_greater_equal(values_.size(), maxsize_)) {
+          oldest.emplace(std::move(values_.front()));
+          values_.pop_front();
+          dropped = ++dropped_;
+        }
+        try {
+          values_.push_back(value);
+        } catch (...) {
+          dropped = ++dropped_;  // no memory to keep it
+        }
+      }
+    }
+    if (receiver != nullptr) {
+      receiver->complete();
+    }
+    if (dropped > 0) {
+      report_drop(name_, maxsize_, dropped);
+    }
+  }
+
+  void end(const std::exception_ptr& failure) noexcept override {
+    operation_list waiters;
+    {
+      const std::scoped_lock lock(lock_);
+      if (std::exchange(ended_, true)) {
+        return;
+      }
+      failure_ = failure;
+      if (auto* first = static_cast<feed_waiter<V>*>(waiters_.front())) {
+        first->error_ = std::exchange(failure_, nullptr);
+      }
+      waiters_.claim_all(waiters);
+    }
+    waiters.complete_all();
+  }
+
+  /// Drops up to n of the oldest values; returns how many.
+  std::int64_t drop_oldest(std::int64_t n) {
+    core::ring_buffer<published<V>> dropped;  // destroyed without the lock
+    const std::scoped_lock lock(lock_);
+    while (std::cmp_less(dropped.size(), n) && !values_.empty()) {
+      dropped.push_back(values_.front());
+      values_.pop_front();
+      ++dropped_;
+    }
+    return static_cast<std::int64_t>(dropped.size());
+  }
+
+  /// Gives a value, or the end, to a waiter, or lets it wait; consumes its own reference.
+  ///
+  /// @param where  the handler's executor: if its context goes away the waiter goes with it
+  void enroll(base::ref_ptr<feed_waiter<V>> op, const net::any_io_executor& where) {
+    if (where) {
+      watch(where);
+    }
+    {
+      const std::scoped_lock lock(lock_);
+      if (!values_.empty()) {
+        op->value_.emplace(std::move(values_.front()));
+        values_.pop_front();
+      } else if (ended_) {
+        op->error_ = std::exchange(failure_, nullptr);
+      } else {
+        waiters_.enlist(*op.detach());
+        return;
+      }
+    }
+    op.detach()->complete();
+  }
+
+  /// Ends one waiter by its cancellation slot; false if it is claimed already.
+  bool claim(feed_waiter<V>& op) noexcept {
+    const std::scoped_lock lock(lock_);
+    if (!op.waiting) {
+      op.is_cancelled_ = true;
+      return false;
+    }
+    waiters_.claim(op);
+    op.error_ = stop_outcome();
+    return true;
+  }
+
+  /// Precedes the handler: a value is not handed to an operation that was cancelled meanwhile, it
+  /// goes back to the front (contract 13.29).
+  void settle(feed_waiter<V>& op) noexcept {
+    feed_waiter<V>* other = nullptr;
+    {
+      const std::scoped_lock lock(lock_);
+      if (!op.is_cancelled_ || !op.value_) {
+        return;
+      }
+      other = hand_over(*op.value_);
+      if (other == nullptr) {
+        try {
+          values_.push_front(published<V>(*op.value_));
+        } catch (...) {
+          return;  // no memory to give it back: rather deliver it than lose it
+        }
+      }
+      op.value_.reset();
+      op.error_ = stop_outcome();
+    }
+    if (other != nullptr) {
+      other->complete();
+    }
+  }
+
+ private:
+  /// Claims the first waiter for a value, if there is one; lock held.
+  feed_waiter<V>* hand_over(const published<V>& value) noexcept {
+    auto* const receiver = static_cast<feed_waiter<V>*>(waiters_.front());
+    if (receiver != nullptr) {
+      waiters_.claim(*receiver);
+      receiver->value_.emplace(value);
+    }
+    return receiver;
+  }
+
+  void watch(const net::any_io_executor& where) {
+    const std::scoped_lock lock(watch_lock_);
+    if (!watched_) {
+      watched_ = scheduler_service::of(where);
+      watched_->watch(*this);
+    }
+  }
+
+  void on_shutdown() noexcept override {
+    const base::ref_ptr<feed_core> self(this);
+    operation_list waiters;
+    {
+      const std::scoped_lock lock(lock_);
+      waiters_.claim_all(waiters);
+    }
+    waiters.abandon_all();
+  }
+
+  const std::int64_t maxsize_;
+  const std::string name_;
+  std::mutex watch_lock_;
+  std::shared_ptr<scheduler> watched_;
+
+  mutable base::word_lock lock_;
+  core::ring_buffer<published<V>> values_;
+  operation_list waiters_;
+  std::int64_t dropped_ = 0;
+  std::exception_ptr failure_;
+  bool ended_ = false;
+};
+
+/// Applies the outcome as T or as shared_ptr<const T>.
+template <class V, class Item>
+class feed_item_waiter : public feed_waiter<V> {
+ public:
+  using feed_waiter<V>::feed_waiter;
+
+ protected:
+  ~feed_item_waiter() override = default;
+
+  struct outcome {
+    std::exception_ptr error;
+    std::optional<published<V>> value;
+
+    template <class Handler>
+    void operator()(Handler& handler) {
+      std::optional<Item> item;
+      if (value) {
+        try {
+          if constexpr (std::is_same_v<Item, V>) {
+            item.emplace(value->get());
+          } else {
+            item.emplace(value->share());
+          }
+        } catch (...) {
+          error = std::current_exception();
+        }
+        value.reset();
+      }
+      std::move(handler)(std::move(error), std::move(item));
+    }
+  };
+  outcome take() noexcept {
+    this->feed_->settle(*this);
+    return {std::move(this->error_), std::move(this->value_)};
+  }
+};
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_DELIVERY_FEED_CORE_HPP
