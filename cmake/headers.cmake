@@ -4,6 +4,7 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/async_timer.hpp
     include/async_timer/base/errors.hpp
     include/async_timer/base/flood_gate.hpp
+    include/async_timer/base/inside_scope.hpp
     include/async_timer/base/log.hpp
     include/async_timer/base/ref_ptr.hpp
     include/async_timer/base/word_lock.hpp
@@ -34,6 +35,7 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/net/tagged_executor.hpp
     include/async_timer/net/token.hpp
     include/async_timer/scheduler/impl/scheduler.hpp
+    include/async_timer/scheduler/impl/shutdown.hpp
     include/async_timer/scheduler/lane.hpp
     include/async_timer/scheduler/schedule_node.hpp
     include/async_timer/scheduler/scheduler.hpp
@@ -42,7 +44,9 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/scheduler/time_source.hpp
     include/async_timer/testing.hpp
     include/async_timer/testing/virtual_clock.hpp
+    include/async_timer/timer/blocking.hpp
     include/async_timer/timer/core.hpp
+    include/async_timer/timer/every.hpp
     include/async_timer/timer/impl/core.hpp
     include/async_timer/timer/impl/run.hpp
     include/async_timer/timer/initiate.hpp

@@ -97,14 +97,14 @@ def check_form(name, text):
 def check_cycles(graph):
     """Depth first; each cycle is reported once, at the include line that closes it.
 
-    A header and its own impl/ header are one: the first includes the second at its end, which
-    includes the first so that it compiles alone.
+    A header and those of its room's impl/ folder that hold its bodies are one: the first includes
+    them at its end, and they include the first so that they compile alone.
     """
     state = {}
 
     def own_impl(name, target):
-        folder, _, file = target.rpartition("/")
-        return name == f"{folder}/impl/{file}"
+        folder = target.rpartition("/")[0]
+        return name.rpartition("/")[0] == f"{folder}/impl"
 
     def visit(name, path):
         state[name] = "open"

@@ -7,8 +7,10 @@
 #include <async_timer/core/interval.hpp>
 #include <async_timer/core/mode.hpp>
 #include <async_timer/net/errors.hpp>
+#include <async_timer/timer/every.hpp>
 #include <async_timer/timer/options.hpp>
 #include <async_timer/timer/scoped.hpp>
+#include <async_timer/timer/subscription.hpp>
 #include <async_timer/timer/timer.hpp>
 #include <async_timer/timer/timer_ref.hpp>
 

@@ -1,6 +1,7 @@
 // The shapes that later parts stand on; it needs to compile, one block for each seam of
 // docs/design.md.
 #include <async_timer/async_timer.hpp>
+#include <async_timer/base/inside_scope.hpp>
 #include <async_timer/core/schedule.hpp>
 #include <async_timer/scheduler/time_source.hpp>
 #include <concepts>
@@ -40,7 +41,7 @@ static_assert(std::is_abstract_v<hooked_core>);
 // Inside-the-target detection: by the handler's executor or by the calling code.
 static_assert(requires(const detail::timer_core& core, const net::any_io_executor& executor) {
   { core.is_inside(detail::owner_of(executor)) } -> std::same_as<bool>;
-  detail::inside_scope(core);
+  async_timer::base::inside_scope(&core);
 });
 
 // The claim protocol: a new kind of waiter is an outcome; the handler is added around it.

@@ -6,6 +6,7 @@
 #ifndef ASYNC_TIMER_DELIVERY_RUNNER_HPP
 #define ASYNC_TIMER_DELIVERY_RUNNER_HPP
 
+#include <async_timer/base/inside_scope.hpp>
 #include <async_timer/base/ref_ptr.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/parking_place.hpp>
@@ -156,6 +157,7 @@ inline void runner::launch(async_job& job, const void* owner) noexcept {
     if (std::exchange(fresh_, false)) {
       net::co_spawn(net::any_io_executor(tagged_executor(tag_)), serve(keeper(*this)),
                     net::bind_cancellation_slot(signal_.slot(), [](const std::exception_ptr&) {}));
+      tag_->begin_tracking();  // not before: the runner's own coroutine is no work
     } else {
       net::dispatch(tag_->serial(false), resumption(self));
     }
@@ -182,6 +184,7 @@ inline void runner::interrupt(std::uint64_t serial) noexcept {
 }
 
 inline void runner::resume() {
+  const base::outside_scope outside;
   references_ = tag_->use_count();
   parked_.resume();
 }

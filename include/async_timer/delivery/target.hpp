@@ -124,7 +124,8 @@ class stepper<Generator, target_shape::range> {
     if (!cursor_.advance()) {
       co_return std::nullopt;
     }
-    auto item = await_value(cursor_.current(), std::move(plain));
+    auto&& current = cursor_.current();
+    auto item = await_value(std::move(current), std::move(plain));  // single pass: nobody else's
     co_return co_await std::move(item);
   }
 

@@ -27,8 +27,21 @@ concept awaitable_type = awaitable_traits<std::remove_cvref_t<T>>::value;
 
 template <class T>
 struct coro_traits : std::false_type {};
-template <class Yield, class Return, class Executor>
-struct coro_traits<net::experimental::coro<Yield, Return, Executor>> : std::true_type {
+// Those that yield a value and take none; others (tasks, coro<void>) are no generators.
+template <class Yield, class Executor, class... More>
+  requires std::is_object_v<Yield>
+struct coro_traits<net::experimental::coro<Yield, void, Executor, More...>> : std::true_type {
+  using value_type = Yield;
+};
+template <class Yield, class Executor, class... More>
+  requires std::is_object_v<Yield>
+struct coro_traits<net::experimental::coro<Yield(), void, Executor, More...>> : std::true_type {
+  using value_type = Yield;
+};
+template <class Yield, class Executor, class... More>
+  requires std::is_object_v<Yield>
+struct coro_traits<net::experimental::coro<Yield() noexcept, void, Executor, More...>>
+    : std::true_type {
   using value_type = Yield;
 };
 template <class T>
@@ -57,7 +70,7 @@ concept range_object = std::ranges::input_range<std::remove_cvref_t<T>&> &&
 /// ranges do; a returned container or string is a value.
 template <class T>
 concept generating_range =
-    range_object<T> &&
+    range_object<T> && !optional_traits<std::remove_cvref_t<T>>::value &&  // a view in C++26
     (std::ranges::view<std::remove_cvref_t<T>> ||
      !std::ranges::forward_range<std::remove_cvref_t<T>&>)&&!std::convertible_to<T,
                                                                                  std::string_view>;

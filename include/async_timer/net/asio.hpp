@@ -52,7 +52,12 @@
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/execution_context.hpp>
+// Before coro.hpp: in Boost 1.81 that declares a concept named execution_context, behind which
+// channels of a later include would not find the class.
+#include <boost/asio/experimental/channel.hpp>
+// clang-format off
 #include <boost/asio/experimental/coro.hpp>
+// clang-format on
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>

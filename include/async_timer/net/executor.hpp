@@ -45,6 +45,19 @@ inline bool is_context_executor(const net::any_io_executor& executor) noexcept {
          executor_target<net::thread_pool::executor_type>(executor) != nullptr;
 }
 
+/// Tells whether this thread runs the context that an executor belongs to; false for contexts that
+/// are neither an io_context nor a thread_pool, which can't be asked.
+inline bool runs_in_this_thread(const net::any_io_executor& executor) {
+  const auto own = innermost_executor(executor);
+  if (const auto* io = executor_target<net::io_context::executor_type>(own)) {
+    return io->running_in_this_thread();
+  }
+  if (const auto* pool = executor_target<net::thread_pool::executor_type>(own)) {
+    return pool->running_in_this_thread();
+  }
+  return false;
+}
+
 inline bool is_strand(const net::any_io_executor& executor) noexcept {
   return strand_target<net::io_context::executor_type>(executor) != nullptr ||
          strand_target<net::thread_pool::executor_type>(executor) != nullptr ||

@@ -6,6 +6,7 @@
 #define ASYNC_TIMER_NET_OPERATION_HPP
 
 #include <async_timer/base/errors.hpp>
+#include <async_timer/base/inside_scope.hpp>
 #include <async_timer/base/ref_ptr.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/executor.hpp>
@@ -141,7 +142,7 @@ class operation_with final : public Outcome {
   /// Returns where the handler runs, type-erased; empty if that can't be.
   [[nodiscard]] net::any_io_executor executor_of_context() const {
     if constexpr (std::is_convertible_v<const executor_type&, net::any_io_executor>) {
-      return net::any_io_executor(executor_);
+      return net::any_io_executor(*executor_);
     } else {
       return {};
     }
@@ -168,7 +169,7 @@ class operation_with final : public Outcome {
       return;
     }
     handler_.reset();
-    work_.reset();
+    leave_executor();
     this->release();
   }
 
@@ -211,23 +212,31 @@ class operation_with final : public Outcome {
         handler_(std::move(handler)),
         executor_(net::get_associated_executor(*handler_, fallback)) {
     if constexpr (std::is_same_v<executor_type, net::any_io_executor>) {
-      if (!executor_) {
+      if (!*executor_) {
         throw threadsafe_dispatch_error(
             "the timer has no executor (never started, or its context is gone) and the completion "
             "handler names none: bind one with bind_executor, or start the timer first");
       }
     }
-    work_.emplace(net::prefer(executor_, net::execution::outstanding_work.tracked));
+    work_.emplace(net::prefer(*executor_, net::execution::outstanding_work.tracked));
   }
 
   void run() {
     net::get_associated_cancellation_slot(*handler_).clear();
     Handler handler(std::move(*handler_));
-    const auto work = std::move(work_);
+    const auto work = std::move(work_);  // until the handler has returned
     auto completion_with_outcome = this->take();
     handler_.reset();
+    leave_executor();
     this->release();
+    const base::outside_scope outside;
     completion_with_outcome(handler);
+  }
+
+  /// A signal that still refers to this may outlive the executor's context.
+  void leave_executor() noexcept {
+    work_.reset();
+    executor_.reset();
   }
 
   void destroy() noexcept override {
@@ -237,7 +246,7 @@ class operation_with final : public Outcome {
   }
 
   std::optional<Handler> handler_;
-  executor_type executor_;
+  std::optional<executor_type> executor_;
   std::optional<work_type> work_;
   allocator_type allocator_{net::get_associated_allocator(*handler_)};
 };

@@ -5,9 +5,12 @@
 #define ASYNC_TIMER_NET_TAGGED_EXECUTOR_HPP
 
 #include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/word_lock.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/executor.hpp>
 #include <atomic>
+#include <cstdint>
+#include <mutex>
 #include <utility>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
@@ -29,23 +32,70 @@ class executor_tag final : public base::ref_counted {
     return never_blocking ? never_ : possibly_;
   }
 
+  /// Counts copies that stand for outstanding work, from begin_tracking() on: while there are any
+  /// the context has work. Children of a target are work; the coroutine that serves it is not.
+  void begin_tracking() noexcept { is_tracking_.store(true, std::memory_order_release); }
+  [[nodiscard]] bool is_tracking() const noexcept {
+    return is_tracking_.load(std::memory_order_acquire);
+  }
+  void add_work() noexcept {
+    if (work_count_.fetch_add(1, std::memory_order_acq_rel) == 0) {
+      update_work();
+    }
+  }
+  void drop_work() noexcept {
+    if (work_count_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      update_work();
+    }
+  }
+
   void set_owner(const void* owner) noexcept { owner_.store(owner, std::memory_order_release); }
   [[nodiscard]] const void* owner() const noexcept {
     return owner_.load(std::memory_order_acquire);
   }
 
  private:
+  void update_work() noexcept {
+    net::any_io_executor former;  // ends its work without the lock
+    try {
+      const std::scoped_lock lock(work_lock_);
+      former = std::exchange(work_, {});
+      if (work_count_.load(std::memory_order_acquire) > 0) {
+        work_ = tracked(plain_);
+      }
+    } catch (...) {
+      // No memory to hold the work: run() may return early.
+    }
+  }
+
   net::any_io_executor plain_;
   net::any_io_executor possibly_;
   net::any_io_executor never_;
   std::atomic<const void*> owner_{nullptr};
+  std::atomic<bool> is_tracking_{false};
+  std::atomic<std::int64_t> work_count_{0};
+  base::word_lock work_lock_;
+  net::any_io_executor work_;
 };
 
-/// Models an Asio executor. It tracks no work: the running timer does, and a parked runner must
-/// not.
+/// Models an Asio executor.
 class tagged_executor {
  public:
   explicit tagged_executor(base::ref_ptr<executor_tag> tag) noexcept : tag_(std::move(tag)) {}
+  tagged_executor(const tagged_executor& other) noexcept
+      : tagged_executor(other.tag_, other.never_, other.tracked_) {}
+  tagged_executor& operator=(const tagged_executor& other) noexcept {
+    tagged_executor copy(other);
+    std::swap(tag_, copy.tag_);
+    std::swap(never_, copy.never_);
+    std::swap(tracked_, copy.tracked_);
+    return *this;
+  }
+  ~tagged_executor() {
+    if (tracked_) {
+      tag_->drop_work();
+    }
+  }
 
   [[nodiscard]] const executor_tag& tag() const noexcept { return *tag_; }
 
@@ -57,29 +107,45 @@ class tagged_executor {
     return never_ ? net::execution::blocking_t(net::execution::blocking.never)
                   : net::execution::blocking_t(net::execution::blocking.possibly);
   }
+  net::execution::outstanding_work_t query(net::execution::outstanding_work_t) const noexcept {
+    return tracked_
+               ? net::execution::outstanding_work_t(net::execution::outstanding_work.tracked)
+               : net::execution::outstanding_work_t(net::execution::outstanding_work.untracked);
+  }
   tagged_executor require(net::execution::blocking_t::never_t) const noexcept {
-    return tagged_executor(tag_, true);
+    return {tag_, true, tracked_};
   }
   tagged_executor require(net::execution::blocking_t::possibly_t) const noexcept {
-    return tagged_executor(tag_, false);
+    return {tag_, false, tracked_};
+  }
+  tagged_executor require(net::execution::outstanding_work_t::tracked_t) const noexcept {
+    return {tag_, never_, tag_->is_tracking()};
+  }
+  tagged_executor require(net::execution::outstanding_work_t::untracked_t) const noexcept {
+    return {tag_, never_, false};
   }
   template <class Function>
   void execute(Function&& function) const {
     tag_->serial(never_).execute(std::forward<Function>(function));
   }
   friend bool operator==(const tagged_executor& a, const tagged_executor& b) noexcept {
-    return a.tag_.get() == b.tag_.get() && a.never_ == b.never_;
+    return a.tag_.get() == b.tag_.get() && a.never_ == b.never_ && a.tracked_ == b.tracked_;
   }
   friend bool operator!=(const tagged_executor& a, const tagged_executor& b) noexcept {
     return !(a == b);
   }
 
  private:
-  tagged_executor(base::ref_ptr<executor_tag> tag, bool never) noexcept
-      : tag_(std::move(tag)), never_(never) {}
+  tagged_executor(const base::ref_ptr<executor_tag>& tag, bool never, bool tracked_work) noexcept
+      : tag_(tag), never_(never), tracked_(tracked_work) {
+    if (tracked_) {
+      tag_->add_work();
+    }
+  }
 
   base::ref_ptr<executor_tag> tag_;
   bool never_ = false;
+  bool tracked_ = false;
 };
 
 /// Tells whose target an executor belongs to; null: nobody's.

@@ -4,9 +4,12 @@
 #define ASYNC_TIMER_SCHEDULER_LANE_HPP
 
 #include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/word_lock.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/executor.hpp>
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -40,7 +43,10 @@ class lane {
 
   [[nodiscard]] scheduler& owner() const noexcept { return *scheduler_; }
   /// Is empty once the context is gone.
-  [[nodiscard]] const net::any_io_executor& executor() const noexcept { return executor_; }
+  [[nodiscard]] net::any_io_executor executor() const {
+    const std::scoped_lock lock(executor_lock_);
+    return executor_;
+  }
   /// Tells whether ticks may run in the scheduler's own turns.
   [[nodiscard]] bool runs_inline() const noexcept { return runs_inline_; }
 
@@ -60,6 +66,10 @@ class lane {
   friend class scheduler;
   ~lane() = default;
 
+  net::any_io_executor take_executor() noexcept {
+    const std::scoped_lock lock(executor_lock_);
+    return std::exchange(executor_, {});
+  }
   std::unique_ptr<lane_extension> take_extension(bool closed) noexcept {
     const std::scoped_lock lock(extension_mutex_);
     closed_ = closed;
@@ -68,6 +78,7 @@ class lane {
 
   std::atomic<std::uint32_t> references_{1};
   std::shared_ptr<scheduler> scheduler_;
+  mutable base::word_lock executor_lock_;  // handles may read while the context goes away
   net::any_io_executor executor_;
   const bool runs_inline_;
 

@@ -76,6 +76,23 @@ class ready_queue {
     ++size_;
   }
 
+  /// Takes out a node from anywhere; false if the queue is too long to search.
+  bool erase(const schedule_node& node) noexcept {
+    if (size_ > longest_searched) {
+      return false;
+    }
+    schedule_node* before = nullptr;
+    for (schedule_node* at = first_; at != &node; at = at->next_ready_) {
+      before = at;
+    }
+    (before != nullptr ? before->next_ready_ : first_) = node.next_ready_;
+    if (last_ == &node) {
+      last_ = before;
+    }
+    --size_;
+    return true;
+  }
+
   schedule_node& pop_front() noexcept {
     schedule_node& node = *first_;
     first_ = node.next_ready_;
@@ -90,6 +107,7 @@ class ready_queue {
   schedule_node* first_ = nullptr;
   schedule_node* last_ = nullptr;
   std::size_t size_ = 0;
+  static constexpr std::size_t longest_searched = 1024;
 };
 
 }  // namespace detail

@@ -128,7 +128,6 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   void arm_driver() noexcept;
   void set_delay_class(schedule_node& node, std::chrono::nanoseconds delay) noexcept;
   void unlink(lane& gone) noexcept;
-  void unlink(shutdown_listener& listener) noexcept;
   void tell_listeners() noexcept;
   void check_alive() const {
     if (dead_) {
@@ -152,7 +151,7 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   bool dead_ = false;
   core::random_engine seeds_;
   lane* lanes_ = nullptr;
-  shutdown_listener* listeners_ = nullptr;
+  shutdown_listeners listeners_;
   std::array<base::ref_ptr<lane>, 8> recent_lanes_;
 };
 
@@ -181,5 +180,6 @@ class scheduler::delivery {
 ASYNC_TIMER_END_NAMESPACE
 
 #include <async_timer/scheduler/impl/scheduler.hpp>
+#include <async_timer/scheduler/impl/shutdown.hpp>
 
 #endif  // ASYNC_TIMER_SCHEDULER_SCHEDULER_HPP

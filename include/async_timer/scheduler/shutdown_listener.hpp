@@ -3,6 +3,7 @@
 #define ASYNC_TIMER_SCHEDULER_SHUTDOWN_LISTENER_HPP
 
 #include <async_timer/net/asio.hpp>
+#include <utility>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
 
@@ -22,10 +23,47 @@ class shutdown_listener {
   virtual ~shutdown_listener() = default;
 
  private:
-  friend class scheduler;
+  friend class shutdown_listeners;
   shutdown_listener* prev_listener_ = nullptr;
   shutdown_listener* next_listener_ = nullptr;
   bool is_watching_ = false;
+};
+
+/// Is a list of them, through themselves; guarded by its owner.
+class shutdown_listeners {
+ public:
+  void link(shutdown_listener& listener) noexcept {
+    if (std::exchange(listener.is_watching_, true)) {
+      return;
+    }
+    listener.prev_listener_ = nullptr;
+    listener.next_listener_ = first_;
+    if (first_ != nullptr) {
+      first_->prev_listener_ = &listener;
+    }
+    first_ = &listener;
+  }
+  void unlink(shutdown_listener& listener) noexcept {
+    if (!std::exchange(listener.is_watching_, false)) {
+      return;
+    }
+    (listener.prev_listener_ != nullptr ? listener.prev_listener_->next_listener_ : first_) =
+        listener.next_listener_;
+    if (listener.next_listener_ != nullptr) {
+      listener.next_listener_->prev_listener_ = listener.prev_listener_;
+    }
+  }
+  /// Unlinks any one; null if there is none.
+  shutdown_listener* pop() noexcept {
+    shutdown_listener* const next = first_;
+    if (next != nullptr) {
+      unlink(*next);
+    }
+    return next;
+  }
+
+ private:
+  shutdown_listener* first_ = nullptr;
 };
 
 }  // namespace detail

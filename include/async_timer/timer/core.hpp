@@ -5,6 +5,7 @@
 #ifndef ASYNC_TIMER_TIMER_CORE_HPP
 #define ASYNC_TIMER_TIMER_CORE_HPP
 
+#include <async_timer/base/inside_scope.hpp>
 #include <async_timer/base/ref_ptr.hpp>
 #include <async_timer/base/word_lock.hpp>
 #include <async_timer/core/interval.hpp>
@@ -78,6 +79,13 @@ class timer_core : public schedule_node {
   [[nodiscard]] bool is_running() const noexcept {
     return is_running_state(state_.load(std::memory_order_acquire));
   }
+  [[nodiscard]] bool was_started() const noexcept {
+    return (state_.load(std::memory_order_acquire) & ever_started) != 0;
+  }
+  /// Tells whether there is no run, not even one that cleans up.
+  [[nodiscard]] bool is_over() const noexcept {
+    return (state_.load(std::memory_order_acquire) & phase_mask) == stopped;
+  }
   [[nodiscard]] std::chrono::nanoseconds delay() const noexcept {
     return std::chrono::nanoseconds(delay_.load(std::memory_order_acquire));
   }
@@ -149,6 +157,9 @@ class timer_core : public schedule_node {
   void on_lost(const std::exception_ptr& failure) noexcept final { end_run(failure); }
   void on_shutdown() noexcept final { abandon_run(); }
 
+  /// Names this timer to inside-the-target detection.
+  [[nodiscard]] const void* identity() const noexcept { return this; }
+
   [[nodiscard]] scheduler& my_scheduler() const noexcept { return node_lane()->owner(); }
   cold_state& cold();
 
@@ -162,6 +173,8 @@ class timer_core : public schedule_node {
   static constexpr flag handle_gone = 64;
   static constexpr flag fixed_rate = 128;
   static constexpr flag captures_gone = 256;
+  static constexpr flag ever_started = 512;
+  static constexpr flag lasting = fixed_rate | handle_gone | captures_gone | ever_started;
 
   [[nodiscard]] std::uint32_t state() const noexcept {
     return state_.load(std::memory_order_relaxed);
@@ -205,32 +218,6 @@ class timer_core : public schedule_node {
   void call_on_stop(const stop_callback& on_stop) noexcept;
   void release_captures() noexcept;
   void end_feeds(const std::exception_ptr& failure) noexcept;
-};
-
-/// Marks the code that runs between its construction and destruction as the timer's own.
-class inside_scope {
- public:
-  explicit inside_scope(const timer_core& owner) noexcept : owner_(&owner), outer_(innermost_) {
-    innermost_ = this;
-  }
-  inside_scope(const inside_scope&) = delete;
-  inside_scope& operator=(const inside_scope&) = delete;
-  ~inside_scope() { innermost_ = outer_; }
-
-  [[nodiscard]] static bool contains(const timer_core& timer) noexcept {
-    for (const auto* scope = innermost_; scope != nullptr; scope = scope->outer_) {
-      if (scope->owner_ == &timer) {
-        return true;
-      }
-    }
-    return false;
-  }
-
- private:
-  const timer_core* owner_;
-  const inside_scope* outer_;
-  // A target may run its context's other handlers, so scopes nest.
-  static inline constinit thread_local const inside_scope* innermost_ = nullptr;
 };
 
 }  // namespace detail

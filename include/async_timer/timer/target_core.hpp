@@ -71,7 +71,7 @@ class plain_core final : public target_core<Target> {
     std::optional<published<tick_value_t<target_value_t<Target>>>> value;
     std::exception_ptr failure;
     {
-      const inside_scope inside(*this);
+      const base::inside_scope inside(this->identity());
       try {
         if (auto pulled = this->caller().pull()) {
           value.emplace(std::move(*pulled));
@@ -118,8 +118,7 @@ class async_core final : public target_core<Target>, private async_job {
     if (stopped_already) {
       server->interrupt(server->serial());
     }
-    const timer_core& owner = *this;
-    server->launch(*this, &owner);
+    server->launch(*this, this->identity());
     return std::nullopt;
   }
 
@@ -212,11 +211,11 @@ class async_core final : public target_core<Target>, private async_job {
     }
   }
   auto invoke_inside() {
-    const inside_scope inside(*this);
+    const base::inside_scope inside(this->identity());
     return std::invoke(this->caller().function());
   }
   auto pull_inside() {
-    const inside_scope inside(*this);
+    const base::inside_scope inside(this->identity());
     return this->caller().pull_async(this->node_lane()->executor());
   }
 

@@ -8,6 +8,7 @@
 #include <async_timer/delivery/value.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/token.hpp>
+#include <async_timer/timer/blocking.hpp>
 #include <async_timer/timer/impl/core.hpp>
 #include <async_timer/timer/initiate.hpp>
 #include <async_timer/timer/options.hpp>
@@ -19,6 +20,7 @@
 #include <concepts>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <ostream>
 #include <stdexcept>
@@ -191,6 +193,58 @@ class timer {
     return initiate<false>(detail::awaited::tick, {}, true, token);
   }
 
+  /// Is cancel() for a thread that can't wait asynchronously: returns after the clean-up.
+  ///
+  /// @param timeout  left out: waits without bound. If it passes the stop goes on by itself.
+  /// @throws threadsafe_dispatch_error  if never started; if the context is gone, or goes
+  ///   meanwhile; on a thread that runs the timer's context
+  /// @throws timeout_error
+  void cancel_threadsafe(std::optional<interval> timeout = {}) {
+    using operation = detail::blocking_operation<detail::stop_waiter>;
+    detail::check_timeout(timeout);
+    detail::check_may_block(core(), "cancel_threadsafe", "co_await cancel()");
+    if (core().is_over()) {
+      return;
+    }
+    const auto place = std::make_shared<typename operation::place>();
+    core().enroll_stop(base::ref_ptr<detail::stop_waiter>(
+                           base::ref_ptr<operation>::adopt(new operation(place, core()))),
+                       nullptr);
+    const auto outcome = place->wait(timeout);
+    if (!outcome) {
+      throw detail::did_not("cancel_threadsafe", "cancellation did not complete", *timeout);
+    }
+    if (outcome->error) {
+      std::rethrow_exception(outcome->error);
+    }
+  }
+
+  /// Is trigger() for a thread that can't wait asynchronously: returns the tick's value.
+  ///
+  /// @param timeout  left out: waits without bound. If it passes the tick may still come.
+  /// @throws as cancel_threadsafe(), and what trigger() completes with
+  T trigger_threadsafe(std::optional<interval> timeout = {}) {
+    using operation = detail::blocking_operation<detail::value_waiter<T, false>>;
+    detail::check_timeout(timeout);
+    detail::check_may_block(core(), "trigger_threadsafe", "co_await trigger()");
+    const auto place = std::make_shared<typename operation::place>();
+    auto op = base::ref_ptr<operation>::adopt(
+        new operation(place, core(), detail::awaited::tick, core().hit_count()));
+    const base::ref_ptr<detail::waiter> waiting(op.get());
+    core().enroll(std::move(op), nullptr, std::nullopt, true);
+    auto outcome = place->wait(timeout);
+    if (!outcome) {
+      waiting->cancel();
+      throw detail::did_not("trigger_threadsafe", "tick did not arrive", *timeout);
+    }
+    if (outcome->error) {
+      std::rethrow_exception(outcome->error);
+    }
+    if constexpr (!std::is_void_v<T>) {
+      return outcome->value->get();
+    }
+  }
+
   /// Subscribes to every tick from now on, one in flight included.
   ///
   /// Before the first start, and on a stopped timer, it is a feed of the next run. It ends with its
@@ -208,17 +262,17 @@ class timer {
   }
 
   /// Returns the delay that the next sleep will use.
-  [[nodiscard]] std::chrono::nanoseconds delay() const noexcept { return core_->delay(); }
+  [[nodiscard]] std::chrono::nanoseconds delay() const { return core().delay(); }
   /// Changes the delay from the next sleep on; @throws std::invalid_argument, changing nothing
   void set_delay(interval delay) { core().set_delay(delay); }
   /// Returns the last tick's value; empty before the first tick. Kept over stop and restart.
   [[nodiscard]] std::optional<tick_value_t<T>> last_result() const { return core().last_result(); }
   /// Returns when the last tick was completed, on the steady clock; empty before the first.
-  [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> last_tick_at() const noexcept {
-    return core_->last_tick_at();
+  [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> last_tick_at() const {
+    return core().last_tick_at();
   }
   /// Returns the number of ticks over all runs.
-  [[nodiscard]] std::int64_t hit_count() const noexcept { return core_->hit_count(); }
+  [[nodiscard]] std::int64_t hit_count() const { return core().hit_count(); }
   /// Returns the number of failed runs.
   [[nodiscard]] std::int64_t failure_count() const { return core().failure_count(); }
   /// Returns the last failure of the target; null before the first.
@@ -240,6 +294,17 @@ class timer {
   [[nodiscard]] friend std::string to_string(const timer& t) { return t.core().describe(); }
   friend std::ostream& operator<<(std::ostream& out, const timer& t) { return out << to_string(t); }
 
+ protected:
+  /// Makes a timer whose executor comes with start(executor); for `every`.
+  explicit timer(base::ref_ptr<detail::value_core<T>> core) noexcept : core_(std::move(core)) {}
+
+  [[nodiscard]] detail::value_core<T>& core() const {
+    if (!core_) {
+      throw std::logic_error("async_timer: this timer was moved from");
+    }
+    return *core_;
+  }
+
  private:
   template <class Target>
   timer(interval checked_delay, const executor_type& executor, Target&& target,
@@ -252,13 +317,6 @@ class timer {
     if (start) {
       core_->start();
     }
-  }
-
-  [[nodiscard]] detail::value_core<T>& core() const {
-    if (!core_) {
-      throw std::logic_error("async_timer: this timer was moved from");
-    }
-    return *core_;
   }
 
   template <class Feed>

@@ -133,11 +133,20 @@ class value_waiter : public waiter {
       } else if constexpr (std::is_void_v<T>) {
         std::move(handler)(std::move(error));
       } else {
-        std::move(handler)(std::move(error), copy ? std::move(*copy) : value_type{});
+        // No copy on the way: it could throw, out of the handler's reach.
+        if (copy) {
+          std::move(handler)(std::move(error), std::move(*copy));
+        } else {
+          std::move(handler)(std::move(error), value_type{});
+        }
       }
     }
   };
   outcome take() noexcept { return {std::move(error_), std::move(value_)}; }
+
+ public:
+  /// Gives the outcome to an operation without a handler.
+  outcome take_outcome() noexcept { return take(); }
 
  private:
   std::optional<published<value_type>> value_;
@@ -151,10 +160,11 @@ class stop_waiter : public operation {
   void cancel() noexcept override {
     const auto timer = timer_;
     if (timer && timer->claim(*this, &cold_state::stop_waiters)) {
-      error_ = stop_outcome();
+      set_error(stop_outcome());
       complete();
     }
   }
+  void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
 
  protected:
   ~stop_waiter() override = default;
@@ -169,6 +179,9 @@ class stop_waiter : public operation {
     }
   };
   outcome take() noexcept { return {std::move(error_)}; }
+
+ public:
+  outcome take_outcome() noexcept { return take(); }
 
  private:
   base::ref_ptr<timer_core> timer_;

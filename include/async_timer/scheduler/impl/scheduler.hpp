@@ -1,36 +1,14 @@
-// The bodies of scheduler.hpp.
+// The bodies of scheduler.hpp: turns, arming, virtual time.
 #ifndef ASYNC_TIMER_SCHEDULER_IMPL_SCHEDULER_HPP
 #define ASYNC_TIMER_SCHEDULER_IMPL_SCHEDULER_HPP
 
+#include <async_timer/base/inside_scope.hpp>
 #include <async_timer/scheduler/scheduler.hpp>
 #include <cstddef>
-#include <vector>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
 
 namespace detail {
-
-inline base::ref_ptr<lane> scheduler::lane_for(const net::any_io_executor& given) {
-  auto executor = untracked(untagged(given));
-  base::ref_ptr<lane> evicted;
-  const lock_type lock(mutex_);
-  check_alive();
-  const auto same = [&](const auto& known) { return known && known->executor() == executor; };
-  auto found = std::find_if(recent_lanes_.begin(), recent_lanes_.end(), same);
-  if (found == recent_lanes_.end()) {
-    auto made = base::ref_ptr<lane>::adopt(new lane(shared_from_this(), std::move(executor)));
-    made->next_ = lanes_;
-    if (lanes_ != nullptr) {
-      lanes_->prev_ = made.get();
-    }
-    lanes_ = made.get();
-    evicted = std::move(recent_lanes_.back());
-    found = std::prev(recent_lanes_.end());
-    *found = std::move(made);
-  }
-  std::rotate(recent_lanes_.begin(), found, std::next(found));
-  return recent_lanes_.front();
-}
 
 inline void scheduler::begin_run(schedule_node& node, const rearm& first) {
   const lock_type lock(mutex_);
@@ -100,6 +78,10 @@ inline bool scheduler::kick(schedule_node& node) noexcept {
 
 inline bool scheduler::disarm(schedule_node& node) noexcept {
   const lock_type lock(mutex_);
+  if (node.place_ == schedule_node::place::ready && ready_.erase(node)) {
+    node.place_ = schedule_node::place::idle;
+    return true;
+  }
   if (node.place_ != schedule_node::place::armed) {
     return false;
   }
@@ -153,6 +135,7 @@ inline void scheduler::wake_up(std::uint64_t generation) noexcept {
 }
 
 inline void scheduler::turn(bool posted) noexcept {
+  const base::outside_scope outside;
   lock_type lock(mutex_);
   if (posted) {
     turn_posted_ = false;
@@ -221,6 +204,7 @@ inline void scheduler::hand_over(lock_type& lock, schedule_node& node) noexcept 
 }
 
 inline void scheduler::deliver(schedule_node& node) noexcept {
+  const base::outside_scope outside;
   lock_type lock(mutex_, std::defer_lock);
   call_node(lock, node);
   if (dead_) {
@@ -341,98 +325,6 @@ inline void scheduler::arm_driver() noexcept {
     driver_due_ = due;
   } catch (...) {
     post_turn();
-  }
-}
-
-inline void scheduler::unlink(lane& gone) noexcept {
-  const lock_type lock(mutex_);
-  (gone.prev_ != nullptr ? gone.prev_->next_ : lanes_) = gone.next_;
-  if (gone.next_ != nullptr) {
-    gone.next_->prev_ = gone.prev_;
-  }
-}
-
-inline void scheduler::shutdown() noexcept {
-  std::vector<schedule_node*> nodes;
-  std::vector<net::any_io_executor> executors;
-  std::vector<std::unique_ptr<lane_extension>> extensions;
-  decltype(recent_lanes_) recent;
-  {
-    const lock_type lock(mutex_);
-    dead_ = true;
-    driver_.reset();
-    wheel_->drain([this](core::wheel_node& node, core::time_point) noexcept {
-      ready_.push_back(static_cast<schedule_node&>(node));
-    });
-    for (nodes.reserve(ready_.size()); !ready_.empty();) {
-      nodes.push_back(&ready_.pop_front());
-      nodes.back()->place_ = schedule_node::place::idle;
-    }
-    for (lane* each = lanes_; each != nullptr; each = each->next_) {
-      executors.push_back(std::exchange(each->executor_, {}));
-      executors.push_back(std::exchange(each->work_, {}));
-      extensions.push_back(each->take_extension(true));
-    }
-    executors.push_back(std::exchange(own_, {}));
-    std::swap(recent, recent_lanes_);
-  }
-  for (schedule_node* node : nodes) {
-    node->on_shutdown();
-  }
-  tell_listeners();
-}
-
-inline void scheduler::watch(shutdown_listener& listener) noexcept {
-  const lock_type lock(mutex_);
-  if (listener.is_watching_ || dead_) {
-    return;
-  }
-  listener.is_watching_ = true;
-  listener.prev_listener_ = nullptr;
-  listener.next_listener_ = listeners_;
-  if (listeners_ != nullptr) {
-    listeners_->prev_listener_ = &listener;
-  }
-  listeners_ = &listener;
-}
-
-inline void scheduler::unwatch(shutdown_listener& listener) noexcept {
-  const lock_type lock(mutex_);
-  unlink(listener);
-}
-
-inline void scheduler::unlink(shutdown_listener& listener) noexcept {
-  if (!std::exchange(listener.is_watching_, false)) {
-    return;
-  }
-  (listener.prev_listener_ != nullptr ? listener.prev_listener_->next_listener_ : listeners_) =
-      listener.next_listener_;
-  if (listener.next_listener_ != nullptr) {
-    listener.next_listener_->prev_listener_ = listener.prev_listener_;
-  }
-}
-
-/// One by one, since each may destroy others.
-inline void scheduler::tell_listeners() noexcept {
-  for (;;) {
-    shutdown_listener* next = nullptr;
-    {
-      const lock_type lock(mutex_);
-      next = listeners_;
-      if (next == nullptr) {
-        return;
-      }
-      unlink(*next);
-    }
-    next->on_shutdown();
-  }
-}
-
-inline void lane::release() noexcept {
-  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-    const auto keep_until_unlinked = scheduler_;
-    keep_until_unlinked->unlink(*this);
-    delete this;
   }
 }
 

@@ -84,7 +84,7 @@ inline void timer_core::start_locked(std::exception_ptr& former_failure) {
     former_failure = std::exchange(cold_->sticky_failure, nullptr);
   }
   add_ref();
-  set_state((state() & (fixed_rate | handle_gone)) | scheduled | first_tick);
+  set_state((state() & lasting) | ever_started | scheduled | first_tick);
 }
 
 inline void timer_core::request_stop() noexcept {
@@ -170,7 +170,7 @@ inline net::any_io_executor timer_core::executor() const {
 }
 
 inline bool timer_core::is_inside(const void* caller) const noexcept {
-  return caller == this || inside_scope::contains(*this);
+  return caller == this || base::inside_scope::contains(this);
 }
 
 inline std::string timer_core::describe() const {

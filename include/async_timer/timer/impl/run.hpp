@@ -137,13 +137,16 @@ inline void timer_core::end_run(const std::exception_ptr& outcome) noexcept {
   }
   end_feeds(failure);
   {
-    const inside_scope inside(*this);
+    const base::inside_scope inside(this);
     end_target_run();
     if (failure) {
       call_on_error(on_error, failure);
       end_feeds(nullptr);  // those made in on_error (contract 13.27)
     }
     call_on_stop(on_stop);
+    // What they captured is not to outlive the completion of cancel().
+    on_error = {};
+    on_stop = {};
   }
   operation_list stop_waiters;
   bool last = false;
@@ -151,17 +154,17 @@ inline void timer_core::end_run(const std::exception_ptr& outcome) noexcept {
     const std::scoped_lock lock(lock_);
     // The scheduler's part first: from `stopped` on another thread may start the next run.
     my_scheduler().end_run(*this);
-    set_state((state() & (fixed_rate | handle_gone)) | stopped);
+    set_state((state() & lasting) | stopped);
     last = has(handle_gone);
     if (cold_) {
       cold_->stop_waiters.claim_all(stop_waiters);
     }
   }
-  claimed.complete_all();
-  stop_waiters.complete_all();
   if (last) {
     release_captures();
   }
+  claimed.complete_all();
+  stop_waiters.complete_all();
   release();
 }
 
@@ -210,7 +213,7 @@ inline void timer_core::abandon_run() noexcept {
   bool last = false;
   {
     const std::scoped_lock lock(lock_);
-    set_state((state() & (fixed_rate | handle_gone)) | stopped);
+    set_state((state() & lasting) | stopped);
     last = has(handle_gone);
     if (cold_) {
       cold_->waiters.claim_all(waiters);

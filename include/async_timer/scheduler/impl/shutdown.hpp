@@ -1,0 +1,109 @@
+// The bodies of scheduler.hpp: lanes, and the end of the context.
+#ifndef ASYNC_TIMER_SCHEDULER_IMPL_SHUTDOWN_HPP
+#define ASYNC_TIMER_SCHEDULER_IMPL_SHUTDOWN_HPP
+
+#include <async_timer/scheduler/scheduler.hpp>
+#include <vector>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+inline base::ref_ptr<lane> scheduler::lane_for(const net::any_io_executor& given) {
+  auto executor = untracked(untagged(given));
+  base::ref_ptr<lane> evicted;
+  const lock_type lock(mutex_);
+  check_alive();
+  const auto same = [&](const auto& known) { return known && known->executor_ == executor; };
+  auto found = std::find_if(recent_lanes_.begin(), recent_lanes_.end(), same);
+  if (found == recent_lanes_.end()) {
+    auto made = base::ref_ptr<lane>::adopt(new lane(shared_from_this(), std::move(executor)));
+    made->next_ = lanes_;
+    if (lanes_ != nullptr) {
+      lanes_->prev_ = made.get();
+    }
+    lanes_ = made.get();
+    evicted = std::move(recent_lanes_.back());
+    found = std::prev(recent_lanes_.end());
+    *found = std::move(made);
+  }
+  std::rotate(recent_lanes_.begin(), found, std::next(found));
+  return recent_lanes_.front();
+}
+
+inline void scheduler::unlink(lane& gone) noexcept {
+  const lock_type lock(mutex_);
+  (gone.prev_ != nullptr ? gone.prev_->next_ : lanes_) = gone.next_;
+  if (gone.next_ != nullptr) {
+    gone.next_->prev_ = gone.prev_;
+  }
+}
+
+inline void scheduler::shutdown() noexcept {
+  std::vector<schedule_node*> nodes;
+  std::vector<net::any_io_executor> executors;
+  std::vector<std::unique_ptr<lane_extension>> extensions;
+  decltype(recent_lanes_) recent;
+  {
+    const lock_type lock(mutex_);
+    dead_ = true;
+    driver_.reset();
+    wheel_->drain([this](core::wheel_node& node, core::time_point) noexcept {
+      ready_.push_back(static_cast<schedule_node&>(node));
+    });
+    for (nodes.reserve(ready_.size()); !ready_.empty();) {
+      nodes.push_back(&ready_.pop_front());
+      nodes.back()->place_ = schedule_node::place::idle;
+    }
+    for (lane* each = lanes_; each != nullptr; each = each->next_) {
+      executors.push_back(each->take_executor());
+      executors.push_back(std::exchange(each->work_, {}));
+      extensions.push_back(each->take_extension(true));
+    }
+    executors.push_back(std::exchange(own_, {}));
+    std::swap(recent, recent_lanes_);
+  }
+  for (schedule_node* node : nodes) {
+    node->on_shutdown();
+  }
+  tell_listeners();
+}
+
+inline void scheduler::watch(shutdown_listener& listener) noexcept {
+  const lock_type lock(mutex_);
+  if (!dead_) {
+    listeners_.link(listener);
+  }
+}
+
+inline void scheduler::unwatch(shutdown_listener& listener) noexcept {
+  const lock_type lock(mutex_);
+  listeners_.unlink(listener);
+}
+
+/// One by one, since each may destroy others.
+inline void scheduler::tell_listeners() noexcept {
+  for (;;) {
+    lock_type lock(mutex_);
+    shutdown_listener* const next = listeners_.pop();
+    lock.unlock();
+    if (next == nullptr) {
+      return;
+    }
+    next->on_shutdown();
+  }
+}
+
+inline void lane::release() noexcept {
+  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    const auto keep_until_unlinked = scheduler_;
+    keep_until_unlinked->unlink(*this);
+    delete this;
+  }
+}
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_SCHEDULER_IMPL_SHUTDOWN_HPP
