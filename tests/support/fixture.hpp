@@ -96,7 +96,7 @@ class log_recorder {
       records->push_back(std::move(copy));
     });
   }
-  ~log_recorder() { async_timer::reset_log_sink(); }
+  ~log_recorder() { async_timer::set_log_sink({}); }
   log_recorder(const log_recorder&) = delete;
   log_recorder& operator=(const log_recorder&) = delete;
 

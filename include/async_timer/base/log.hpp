@@ -42,7 +42,8 @@ namespace base {
 class log_hub {
  public:
   static log_hub& instance() {
-    static log_hub hub;
+    // Never destroyed: timers and threads at namespace scope may report at the very end.
+    static log_hub& hub = *new log_hub;
     return hub;
   }
 
@@ -71,7 +72,7 @@ class log_hub {
     }
     if (sink == nullptr) {
       print(record, std::exchange(held_back_, 0));
-    } else if (*sink) {
+    } else {
       (*sink)(record);
     }
   }
@@ -110,21 +111,19 @@ inline bool log_holds_back(std::string_view event, std::string_view timer) noexc
 
 }  // namespace base
 
-/// Replaces the log sink of the process and returns the former one, empty for the default.
+/// Replaces the log sink of the process and returns the former one.
 ///
 /// @param sink  is called from whatever thread reports, also from several at once, never with a
-///              lock held; what it throws is dropped. An empty function silences the library.
+///              lock held; what it throws is dropped. An empty function stands for the default
+///              sink, which prints warnings and errors to stderr, one line for each event, timer
+///              and second, with the count of those held back.
 /// @par Thread safety
 ///   Safe from any thread at any time; a record on its way may still reach the former sink.
 inline log_sink set_log_sink(log_sink sink) {
-  const auto former =
-      base::log_hub::instance().exchange(std::make_shared<const log_sink>(std::move(sink)));
+  const auto former = base::log_hub::instance().exchange(
+      sink ? std::make_shared<const log_sink>(std::move(sink)) : nullptr);
   return former ? *former : log_sink{};
 }
-
-/// Brings back the default sink: warnings and errors to stderr, one line for each event, timer and
-/// second, with the count of those held back.
-inline void reset_log_sink() { base::log_hub::instance().exchange(nullptr); }
 
 }  // namespace async_timer
 

@@ -35,7 +35,8 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 /// A target is a callable that returns a value, nothing, or an `awaitable`; a generator object (a
 /// view, a single-pass range, an `experimental::coro`, anything with `next() ->
 /// awaitable<optional<T>>`); or a callable that returns such an object. Ticks never overlap.
-/// Destroying a running timer requests the stop and doesn't wait for it.
+/// Destroying a running timer requests the stop and doesn't wait for it. While it runs a timer is
+/// work of its context, so `run()` doesn't return.
 ///
 /// @tparam T  the type of value a tick has: void, or copy- and default-constructible
 /// @par Thread safety
@@ -180,6 +181,10 @@ class timer {
   template <class CompletionToken = default_token_t<executor_type>>
     requires(!std::convertible_to<CompletionToken, wait_options>)
   auto wait(CompletionToken&& token = CompletionToken{}) {
+    static_assert(!std::convertible_to<CompletionToken, interval> &&
+                      !std::is_arithmetic_v<std::remove_cvref_t<CompletionToken>>,
+                  "async_timer: say what the number means: wait({.timeout = 5s}), "
+                  "wait({.hits = 3}) or wait({.hit_count = 3})");
     return wait(wait_options{}, std::forward<CompletionToken>(token));
   }
 
@@ -344,7 +349,47 @@ class timer {
 };
 
 template <class Executor, class Target>
+  requires detail::valid_target<Target>
 timer(Executor&&, interval, Target&&, timer_options = {}) -> timer<target_value_t<Target>>;
+
+// From here on: one readable sentence for the two common mistakes, in place of a failed deduction.
+namespace detail {
+template <class Delay>
+struct delay_is_no_duration;
+template <class Target>
+struct target_is_no_target;
+}  // namespace detail
+
+template <class Delay>
+class timer<detail::delay_is_no_duration<Delay>> {
+  static_assert(std::is_void_v<Delay>,
+                "async_timer: delay must be a std::chrono duration, such as 5s or 100ms");
+
+ public:
+  template <class... Arguments>
+  explicit timer(Arguments&&...) {}
+};
+template <class Target>
+class timer<detail::target_is_no_target<Target>> {
+  static_assert(std::is_void_v<Target>,
+                "async_timer: a target is a callable without parameters, a view or single-pass "
+                "range, an experimental::coro, or an object with next() -> "
+                "awaitable<optional<T>>; a container or a member function is none, wrap it in a "
+                "lambda");
+
+ public:
+  template <class... Arguments>
+  explicit timer(Arguments&&...) {}
+};
+
+template <class Executor, class Delay, class Target>
+  requires(!std::convertible_to<Delay, interval>)
+timer(Executor&&, Delay&&, Target&&, timer_options = {})
+    -> timer<detail::delay_is_no_duration<Delay>>;
+template <class Executor, class Target>
+  requires(!detail::valid_target<Target>)
+timer(Executor&&, interval, Target&&, timer_options = {})
+    -> timer<detail::target_is_no_target<Target>>;
 
 template <class CompletionToken>
 auto timer_ref::cancel(CompletionToken&& token) const {

@@ -69,10 +69,7 @@ inline bool scheduler::kick(schedule_node& node) noexcept {
   }
   wheel_->remove(node);
   ready_.push_back(node);
-  post_turn();
-  if (wheel_->empty()) {
-    arm_driver();
-  }
+  post_turn();  // which also cancels the driver if nothing is left to wait for
   return true;
 }
 
