@@ -14,9 +14,11 @@
 #include <utility>
 
 #if defined(ASYNC_TIMER_USE_STANDALONE_ASIO)
+#include <asio/experimental/coro.hpp>
 #include <asio/experimental/use_coro.hpp>
 #else
 #include <boost/asio/deferred.hpp>
+#include <boost/asio/experimental/coro.hpp>
 #endif
 
 #include "support/fixture.hpp"

@@ -25,27 +25,17 @@ struct awaitable_traits<net::awaitable<T, Executor>> : std::true_type {
 template <class T>
 concept awaitable_type = awaitable_traits<std::remove_cvref_t<T>>::value;
 
+/// Is an `experimental::coro` that yields values and takes none; told by its form, since its
+/// template parameters differ between versions, and so that only who uses one includes it.
 template <class T>
-struct coro_traits : std::false_type {};
-// Those that yield a value and take none; others (tasks, coro<void>) are no generators.
-template <class Yield, class Executor, class... More>
-  requires std::is_object_v<Yield>
-struct coro_traits<net::experimental::coro<Yield, void, Executor, More...>> : std::true_type {
-  using value_type = Yield;
+concept coro_type = requires(std::remove_cvref_t<T>& coro) {
+  typename std::remove_cvref_t<T>::promise_type;
+  requires std::is_object_v<typename std::remove_cvref_t<T>::yield_type>;
+  requires std::is_void_v<typename std::remove_cvref_t<T>::return_type>;
+  requires std::is_void_v<typename std::remove_cvref_t<T>::input_type>;
+  { coro.is_open() } -> std::convertible_to<bool>;
+  coro.async_resume(net::use_awaitable);
 };
-template <class Yield, class Executor, class... More>
-  requires std::is_object_v<Yield>
-struct coro_traits<net::experimental::coro<Yield(), void, Executor, More...>> : std::true_type {
-  using value_type = Yield;
-};
-template <class Yield, class Executor, class... More>
-  requires std::is_object_v<Yield>
-struct coro_traits<net::experimental::coro<Yield() noexcept, void, Executor, More...>>
-    : std::true_type {
-  using value_type = Yield;
-};
-template <class T>
-concept coro_type = coro_traits<std::remove_cvref_t<T>>::value;
 
 template <class T>
 struct optional_traits : std::false_type {};
@@ -148,7 +138,7 @@ struct target_value<Target, target_shape::range> {
 };
 template <class Target>
 struct target_value<Target, target_shape::coro> {
-  using type = typename coro_traits<Target>::value_type;
+  using type = typename Target::yield_type;
 };
 template <class Target>
 struct target_value<Target, target_shape::async_generator> {

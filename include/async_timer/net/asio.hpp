@@ -24,7 +24,6 @@
 #include <asio/dispatch.hpp>
 #include <asio/error.hpp>
 #include <asio/execution_context.hpp>
-#include <asio/experimental/coro.hpp>
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
@@ -52,12 +51,6 @@
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/execution_context.hpp>
-// Before coro.hpp: in Boost 1.81 that declares a concept named execution_context, behind which
-// channels of a later include would not find the class.
-#include <boost/asio/experimental/channel.hpp>
-// clang-format off
-#include <boost/asio/experimental/coro.hpp>
-// clang-format on
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
