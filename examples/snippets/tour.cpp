@@ -333,6 +333,24 @@ void threads() {
   expect(fresh == reads && sensor.delay() == 1min);
 }
 
+//[every
+// At namespace scope: the executor comes with start(), and may be another one for each run.
+auto refresh_sensor = async_timer::every(1h, {.name = "sensor"})([] { return read_sensor(); });
+//]
+
+void blocking() {
+  //[blocking
+  asio::thread_pool pool{2};
+  refresh_sensor.start(pool);
+  // On a thread that can't wait asynchronously, and is not the pool's:
+  int fresh = refresh_sensor.trigger_threadsafe(10s);  // the tick's value, or timeout_error
+  refresh_sensor.cancel_threadsafe(10s);               // returns after the clean-up
+  int direct = refresh_sensor.func();                  // the undecorated function
+  //]
+  pool.join();
+  expect(fresh == direct);
+}
+
 asio::awaitable<void> logging() {
   const auto executor = co_await asio::this_coro::executor;
   std::string lines;
@@ -385,4 +403,5 @@ int main() {
   restart();
   tokens();
   threads();
+  blocking();
 }

@@ -224,6 +224,7 @@ TEST_CASE("26.7 value: moved in once, copied once for each who asked, and never 
   const auto check = [](auto target) {
     counted::total = counters();
     virtual_context own;
+    ending ends[3];
     {
       async_timer::timer<counted> t{own.io, 1s, target};
       t.start();
@@ -233,7 +234,6 @@ TEST_CASE("26.7 value: moved in once, copied once for each who asked, and never 
       CHECK(counted::total.live == 1);  // former values are gone
       const auto last = t.last_result();
       CHECK(counted::total.copies == 1);
-      ending ends[3];
       t.join(into(ends[0]));
       t.next(into(ends[1]));
       t.wait({.hits = 1}, into(ends[2]));

@@ -14,6 +14,7 @@
 #include <async_timer/net/operation.hpp>
 #include <async_timer/scheduler/scheduler_service.hpp>
 #include <async_timer/scheduler/shutdown_listener.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -77,6 +78,7 @@ class feed_waiter : public operation {
   friend class feed_core<V>;
   base::ref_ptr<feed_core<V>> feed_;
   std::optional<published<V>> value_;
+  std::int64_t serial_ = 0;  ///< of the value
   std::exception_ptr error_;
   bool is_cancelled_ = false;  ///< after a value was handed over, but before the handler had it
 };
@@ -114,15 +116,12 @@ class feed_core final : public feed_base, private shutdown_listener {
       if (ended_) {
         return;
       }
-      receiver = hand_over(value);
+      const std::int64_t serial = next_serial_++;
+      receiver = hand_over(value, serial);
       if (receiver == nullptr) {
-        if (maxsize_ > 0 && std::cmp_greater_equal(values_.size(), maxsize_)) {
-          oldest.emplace(std::move(values_.front()));
-          values_.pop_front();
-          dropped = ++dropped_;
-        }
         try {
-          values_.push_back(value);
+          values_.push_back({serial, value});
+          dropped = keep_bound(oldest);
         } catch (...) {
           dropped = ++dropped_;  // no memory to keep it
         }
@@ -154,7 +153,7 @@ class feed_core final : public feed_base, private shutdown_listener {
 
   /// Drops up to n of the oldest values; returns how many.
   std::int64_t drop_oldest(std::int64_t n) {
-    core::ring_buffer<published<V>> dropped;  // destroyed without the lock
+    core::ring_buffer<entry> dropped;  // destroyed without the lock
     const std::scoped_lock lock(lock_);
     while (std::cmp_less(dropped.size(), n) && !values_.empty()) {
       dropped.push_back(values_.front());
@@ -174,7 +173,8 @@ class feed_core final : public feed_base, private shutdown_listener {
     {
       const std::scoped_lock lock(lock_);
       if (!values_.empty()) {
-        op->value_.emplace(std::move(values_.front()));
+        op->serial_ = values_.front().serial;
+        op->value_.emplace(std::move(values_.front().value));
         values_.pop_front();
       } else if (ended_) {
         op->error_ = std::exchange(failure_, nullptr);
@@ -199,21 +199,28 @@ class feed_core final : public feed_base, private shutdown_listener {
   }
 
   /// Precedes the handler: a value is not handed to an operation that was cancelled meanwhile, it
-  /// goes back to the front (contract 13.29).
+  /// goes back to its place (contract 13.29); in a full feed it, or an older one, is dropped.
   void settle(feed_waiter<V>& op) noexcept {
+    std::optional<published<V>> oldest;
     feed_waiter<V>* other = nullptr;
+    std::int64_t dropped = 0;
     {
       const std::scoped_lock lock(lock_);
       if (!op.is_cancelled_ || !op.value_) {
         return;
       }
-      other = hand_over(*op.value_);
+      other = hand_over(*op.value_, op.serial_);
       if (other == nullptr) {
         try {
-          values_.push_front(published<V>(*op.value_));
+          values_.push_front({op.serial_, *op.value_});
         } catch (...) {
           return;  // no memory to give it back: rather deliver it than lose it
         }
+        for (std::size_t i = 1; i < values_.size() && values_[i].serial < values_[i - 1].serial;
+             ++i) {
+          std::swap(values_[i], values_[i - 1]);
+        }
+        dropped = keep_bound(oldest);
       }
       op.value_.reset();
       op.error_ = stop_outcome();
@@ -221,15 +228,36 @@ class feed_core final : public feed_base, private shutdown_listener {
     if (other != nullptr) {
       other->complete();
     }
+    if (dropped > 0) {
+      report_drop(name_, maxsize_, dropped);
+    }
   }
 
  private:
+  struct entry {
+    std::int64_t serial;
+    published<V> value;
+  };
+
+  /// Takes out the oldest value if there are too many; lock held.
+  ///
+  /// @return how many were dropped so far, 0 if this dropped none
+  std::int64_t keep_bound(std::optional<published<V>>& oldest) noexcept {
+    if (maxsize_ == 0 || std::cmp_less_equal(values_.size(), maxsize_)) {
+      return 0;
+    }
+    oldest.emplace(std::move(values_.front().value));
+    values_.pop_front();
+    return ++dropped_;
+  }
+
   /// Claims the first waiter for a value, if there is one; lock held.
-  feed_waiter<V>* hand_over(const published<V>& value) noexcept {
+  feed_waiter<V>* hand_over(const published<V>& value, std::int64_t serial) noexcept {
     auto* const receiver = static_cast<feed_waiter<V>*>(waiters_.front());
     if (receiver != nullptr) {
       waiters_.claim(*receiver);
       receiver->value_.emplace(value);
+      receiver->serial_ = serial;
     }
     return receiver;
   }
@@ -258,7 +286,8 @@ class feed_core final : public feed_base, private shutdown_listener {
   std::shared_ptr<scheduler> watched_;
 
   mutable base::word_lock lock_;
-  core::ring_buffer<published<V>> values_;
+  core::ring_buffer<entry> values_;  ///< in the order of their serial numbers
+  std::int64_t next_serial_ = 0;
   operation_list waiters_;
   std::int64_t dropped_ = 0;
   std::exception_ptr failure_;
