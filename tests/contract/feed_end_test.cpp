@@ -540,7 +540,7 @@ struct witness {
 };
 
 net::awaitable<void> consume(feed_of_int feed, std::shared_ptr<int> held) {
-  while (co_await feed.next()) {
+  while (auto value = co_await feed.next()) {
   }
   ++*held;
 }
@@ -614,7 +614,7 @@ TEST_CASE("13.22, 13.23 context: destroyed when the consumer owns feed and timer
     if (runs) t.start();
     auto both = [](async_timer::timer<int> own, std::shared_ptr<int> kept) -> net::awaitable<void> {
       auto feed = own.subscribe();
-      while (co_await feed.next()) {
+      while (auto value = co_await feed.next()) {
       }
       ++*kept;
     };
