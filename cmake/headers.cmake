@@ -47,6 +47,10 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/timer/blocking.hpp
     include/async_timer/timer/core.hpp
     include/async_timer/timer/every.hpp
+    include/async_timer/timer/group_operation.hpp
+    include/async_timer/timer/group_parts.hpp
+    include/async_timer/timer/group_result.hpp
+    include/async_timer/timer/group_state.hpp
     include/async_timer/timer/impl/core.hpp
     include/async_timer/timer/impl/run.hpp
     include/async_timer/timer/initiate.hpp
@@ -56,6 +60,7 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/timer/subscription.hpp
     include/async_timer/timer/target_core.hpp
     include/async_timer/timer/timer.hpp
+    include/async_timer/timer/timer_group.hpp
     include/async_timer/timer/timer_ref.hpp
     include/async_timer/timer/validation.hpp
     include/async_timer/timer/value_core.hpp

@@ -12,6 +12,7 @@
 #include <async_timer/timer/scoped.hpp>
 #include <async_timer/timer/subscription.hpp>
 #include <async_timer/timer/timer.hpp>
+#include <async_timer/timer/timer_group.hpp>
 #include <async_timer/timer/timer_ref.hpp>
 
 #endif  // ASYNC_TIMER_ASYNC_TIMER_HPP

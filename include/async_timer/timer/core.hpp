@@ -70,6 +70,10 @@ class timer_core : public schedule_node {
 
   // --- lifecycle, from any thread
   void start();
+  /// As above, for a caller with a lock: hands out what may call a user's destructor.
+  ///
+  /// @param fallback  the lane of a timer that has none yet
+  void start(const base::ref_ptr<lane>& fallback, std::exception_ptr& former_failure);
   void start_on(base::ref_ptr<lane> where);
   void request_stop() noexcept;
   /// Ends the handle's part: stops the run; what was captured goes as soon as the run is over.

@@ -12,6 +12,14 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <typeinfo>
+
+#if __has_include(<cxxabi.h>)
+#include <cxxabi.h>
+
+#include <cstdlib>
+#include <memory>
+#endif
 
 ASYNC_TIMER_BEGIN_NAMESPACE
 
@@ -88,6 +96,47 @@ inline void report_callback_failure(const timer_core& timer, const char* callbac
     const std::array<log_field, 3> fields{
         {{"timer_name", name}, {"callback", callback}, {"exception", describe(failure)}}};
     const auto message = std::string(callback) + " threw, which is ignored: " + fields[2].value;
+    base::log({log_level::error, logger, event, message, fields});
+  } catch (...) {
+    // As above.
+  }
+}
+
+inline std::string readable(const std::type_info& type) {
+#if __has_include(<cxxabi.h>)
+  int status = 0;
+  const std::unique_ptr<char, decltype(&std::free)> text(
+      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), &std::free);
+  if (text != nullptr) {
+    return text.get();
+  }
+#endif
+  return type.name();
+}
+
+inline std::string type_of(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& error) {
+    return readable(typeid(error));
+  } catch (...) {
+    return "unknown";
+  }
+}
+
+/// Reports that a group could not stop a member, or not wait for its clean-up (contract 20.8).
+inline void report_group_cancel_failure(const std::string& group, const timer_core& timer,
+                                        const std::exception_ptr& failure) noexcept {
+  try {
+    constexpr std::string_view event = "async_timer.group_cancel_failure";
+    const auto name = timer.name();
+    if (base::log_holds_back(event, group + '/' + name)) {
+      return;
+    }
+    const auto logger = group.empty() ? "async_timer.group" : "async_timer.group." + group;
+    const std::array<log_field, 3> fields{
+        {{"group_name", group}, {"timer_name", name}, {"exception_type", type_of(failure)}}};
+    const auto message = "a timer of the group was not cancelled cleanly: " + describe(failure);
     base::log({log_level::error, logger, event, message, fields});
   } catch (...) {
     // As above.

@@ -30,6 +30,10 @@
 
 ASYNC_TIMER_BEGIN_NAMESPACE
 
+namespace detail {
+struct core_access;
+}
+
 /// Calls a target again and again, on a schedule, on an executor.
 ///
 /// A target is a callable that returns a value, nothing, or an `awaitable`; a generator object (a
@@ -311,6 +315,8 @@ class timer {
   }
 
  private:
+  friend struct detail::core_access;
+
   template <class Target>
   timer(interval checked_delay, const executor_type& executor, Target&& target,
         timer_options&& options) {
@@ -347,6 +353,18 @@ class timer {
 
   base::ref_ptr<detail::value_core<T>> core_;
 };
+
+namespace detail {
+
+/// Leads from a handle to its core, for who keeps timers of any type.
+struct core_access {
+  template <class T>
+  static value_core<T>& of(const timer<T>& handle) {
+    return handle.core();
+  }
+};
+
+}  // namespace detail
 
 template <class Executor, class Target>
   requires detail::valid_target<Target>

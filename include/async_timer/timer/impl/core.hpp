@@ -50,6 +50,15 @@ inline void timer_core::start() {
   start_locked(former_failure);
 }
 
+inline void timer_core::start(const base::ref_ptr<lane>& fallback,
+                              std::exception_ptr& former_failure) {
+  const std::scoped_lock lock(lock_);
+  if (node_lane() == nullptr) {
+    set_node_lane(base::ref_ptr<lane>(fallback).detach());
+  }
+  start_locked(former_failure);
+}
+
 inline void timer_core::start_on(base::ref_ptr<lane> where) {
   base::ref_ptr<lane> former;
   std::exception_ptr former_failure;
