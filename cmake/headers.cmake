@@ -53,6 +53,9 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/timer/options.hpp
     include/async_timer/timer/report.hpp
     include/async_timer/timer/scoped.hpp
+    include/async_timer/timer/stop_signals.hpp
+    include/async_timer/timer/stop_watch.hpp
+    include/async_timer/timer/stop_when.hpp
     include/async_timer/timer/subscription.hpp
     include/async_timer/timer/target_core.hpp
     include/async_timer/timer/timer.hpp

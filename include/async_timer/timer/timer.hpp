@@ -12,6 +12,7 @@
 #include <async_timer/timer/impl/core.hpp>
 #include <async_timer/timer/initiate.hpp>
 #include <async_timer/timer/options.hpp>
+#include <async_timer/timer/stop_when.hpp>
 #include <async_timer/timer/subscription.hpp>
 #include <async_timer/timer/target_core.hpp>
 #include <async_timer/timer/timer_ref.hpp>
@@ -95,6 +96,7 @@ class timer {
   /// Begins a run; the first tick comes after `initial_delay`, never before this returns.
   ///
   /// @throws timer_already_running_error  while a run is active or cleans up; it goes on
+  /// @throws timer_restart_error          if it was made with `stop_on` and started before
   /// @throws threadsafe_dispatch_error    if the executor's context is gone
   void start() { core().start(); }
 
