@@ -122,6 +122,85 @@ TEST_CASE_FIXTURE(virtual_context, "1.11 stop_on: an empty set counts as none") 
   CHECK(out_of_work());
 }
 
+TEST_CASE_FIXTURE(virtual_context,
+                  "5.3 stop_on: a signal during the initial delay: no tick, on_stop") {
+  hand_made signal;
+  int stops = 0;
+  async_timer::timer t{
+      io,
+      1s,
+      [] {},
+      {.initial_delay = 5s, .on_stop = [&] { ++stops; }, .stop_on = stop_when(signal.as_signal())}};
+  t.start();
+  clock.advance(4s);
+  signal.complete();
+  clock.advance(10s);
+  CHECK(t.hit_count() == 0);
+  CHECK(stops == 1);
+}
+
+TEST_CASE_FIXTURE(virtual_context, "7.4 stop_on: a run ended by another's signal may begin again") {
+  idle_timer first{io};
+  async_timer::timer follower{io, 1s, [] {}, {.stop_on = stop_when(first)}};
+  follower.start();
+  clock.advance(1s);
+  first.request_stop();
+  clock.run_until_idle();
+  CHECK_FALSE(follower.is_running());
+  CHECK(kind_of(caught([&] { follower.start(); })) == "restart");
+  first.start();  // what was only waited for is not concerned
+  CHECK(first.is_running());
+  first.request_stop();
+  CHECK(out_of_work());
+}
+
+TEST_CASE_FIXTURE(virtual_context, "8.2 stop_on: not running as soon as a signal has finished") {
+  std::stop_source source;
+  bool running_in_on_stop = true;
+  async_timer::timer t{
+      io,
+      1s,
+      [] {},
+      {.on_stop = [&](async_timer::timer_ref timer) { running_in_on_stop = timer.is_running(); },
+       .stop_on = stop_when(source.get_token())}};
+  t.start();
+  clock.advance(0s);
+  CHECK(t.is_running());
+  source.request_stop();
+  CHECK_FALSE(t.is_running());
+  clock.run_until_idle();
+  CHECK_FALSE(running_in_on_stop);
+}
+
+TEST_CASE_FIXTURE(virtual_context, "16.6 stop_on: on_stop is called once, at the very end") {
+  hand_made signal;
+  std::string order;
+  async_timer::timer t{
+      io,
+      1s,
+      [&] { order += 't'; },
+      {.on_stop = [&] { order += 's'; }, .stop_on = stop_when(signal.as_signal())}};
+  t.start();
+  clock.advance(1s);
+  signal.complete();
+  clock.advance(5s);
+  CHECK(order == "tts");
+}
+
+TEST_CASE_FIXTURE(virtual_context, "16.12 stop_on: on_error is not called for a stop signal") {
+  log_recorder log;
+  hand_made signal;
+  int errors = 0;
+  async_timer::timer t{
+      io, 1s, [] {}, {.on_error = [&] { ++errors; }, .stop_on = stop_when(signal.as_signal())}};
+  t.start();
+  clock.advance(1s);
+  signal.complete(net::error::eof);
+  clock.run_until_idle();
+  CHECK(errors == 0);
+  CHECK(t.failure_count() == 0);
+}
+
 TEST_CASE_FIXTURE(virtual_context, "7.6 stop_on: makes a timer that runs only once") {
   hand_made signal;
   int count = 0;
