@@ -10,6 +10,8 @@
 #include <async_timer/timer/every.hpp>
 #include <async_timer/timer/options.hpp>
 #include <async_timer/timer/scoped.hpp>
+#include <async_timer/timer/stop_signals.hpp>
+#include <async_timer/timer/stop_when.hpp>
 #include <async_timer/timer/subscription.hpp>
 #include <async_timer/timer/timer.hpp>
 #include <async_timer/timer/timer_group.hpp>
