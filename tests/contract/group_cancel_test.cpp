@@ -421,3 +421,19 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(kind_of(lenient.value->at(0).outcome.error()) == "dispatch");
   CHECK(lenient.value->at(1).outcome.as<int>() == 1);
 }
+
+TEST_CASE_FIXTURE(virtual_context,
+                  "20.22 group: a wait whose clock goes away with the group's context ends") {
+  auto elsewhere = std::make_unique<net::io_context>();
+  timer_group group{*elsewhere};
+  auto& member = group.add(timer{io, 1s, [] {}});
+  group.start();
+  outcome<results> waited;
+  group.wait({.hits = 3, .timeout = 1h}, net::bind_executor(io, into(waited)));
+  elsewhere.reset();
+  clock.run_until_idle();
+  CHECK(waited.kind() == "dispatch");
+  CHECK(member.is_running());
+  member.request_stop();
+  CHECK(out_of_work());
+}

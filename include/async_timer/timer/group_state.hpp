@@ -89,7 +89,7 @@ class group_state {
         throw;
       }
     }
-    return place.take(std::move(timer));
+    return place.take(std::forward<Timer>(timer));
   }
 
   /// Starts the members that don't run. If one can't be started the group is inactive, and

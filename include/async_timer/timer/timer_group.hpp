@@ -81,7 +81,7 @@ class timer_group {
   template <class Timer>
     requires detail::any_timer<Timer>
   Timer& add(Timer&& timer) {
-    return state().add(std::move(timer));  // NOLINT(bugprone-move-forwarding-reference)
+    return state().add(std::forward<Timer>(timer));
   }
 
   /// Makes the group active and starts the members that don't run; no effect while active.
