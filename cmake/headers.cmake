@@ -47,15 +47,26 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/timer/blocking.hpp
     include/async_timer/timer/core.hpp
     include/async_timer/timer/every.hpp
+    include/async_timer/timer/group_operation.hpp
+    include/async_timer/timer/group_parts.hpp
+    include/async_timer/timer/group_result.hpp
+    include/async_timer/timer/group_state.hpp
     include/async_timer/timer/impl/core.hpp
+    include/async_timer/timer/impl/deduction.hpp
+    include/async_timer/timer/impl/lifecycle.hpp
     include/async_timer/timer/impl/run.hpp
     include/async_timer/timer/initiate.hpp
     include/async_timer/timer/options.hpp
     include/async_timer/timer/report.hpp
     include/async_timer/timer/scoped.hpp
+    include/async_timer/timer/stop_operation.hpp
+    include/async_timer/timer/stop_signals.hpp
+    include/async_timer/timer/stop_watch.hpp
+    include/async_timer/timer/stop_when.hpp
     include/async_timer/timer/subscription.hpp
     include/async_timer/timer/target_core.hpp
     include/async_timer/timer/timer.hpp
+    include/async_timer/timer/timer_group.hpp
     include/async_timer/timer/timer_ref.hpp
     include/async_timer/timer/validation.hpp
     include/async_timer/timer/value_core.hpp

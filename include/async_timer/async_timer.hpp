@@ -10,8 +10,11 @@
 #include <async_timer/timer/every.hpp>
 #include <async_timer/timer/options.hpp>
 #include <async_timer/timer/scoped.hpp>
+#include <async_timer/timer/stop_signals.hpp>
+#include <async_timer/timer/stop_when.hpp>
 #include <async_timer/timer/subscription.hpp>
 #include <async_timer/timer/timer.hpp>
+#include <async_timer/timer/timer_group.hpp>
 #include <async_timer/timer/timer_ref.hpp>
 
 #endif  // ASYNC_TIMER_ASYNC_TIMER_HPP

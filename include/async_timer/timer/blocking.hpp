@@ -92,24 +92,27 @@ class blocking_operation final : public Base {
 
 /// Refuses calls that could only hang (contract 22.4).
 ///
-/// @param method    the name of the blocking form
-/// @param instead   what to call on the event loop's own threads
-inline void check_may_block(const timer_core& timer, const char* method, const char* instead) {
+/// @param what     "timer", "timer group"
+/// @param method   the name of the blocking form
+/// @param instead  what to call on the event loop's own threads
+inline void check_may_block(bool was_started, const net::any_io_executor& executor,
+                            const std::string& what, const char* method, const char* instead) {
   const std::string name(method);
-  if (!timer.was_started()) {
-    throw threadsafe_dispatch_error(name +
-                                    ": the timer has not been started yet. Call start() first");
+  if (!was_started) {
+    throw threadsafe_dispatch_error(name + ": the " + what +
+                                    " has not been started yet. Call start() first");
   }
-  const auto executor = timer.executor();
   if (!executor) {
-    throw threadsafe_dispatch_error(name + ": the timer's event loop is closed");
+    throw threadsafe_dispatch_error(name + ": the " + what + "'s event loop is closed");
   }
   if (runs_in_this_thread(executor)) {
-    throw threadsafe_dispatch_error(name +
-                                    ": called from the timer's own event loop thread, which "
-                                    "it would block for ever; use " +
-                                    instead + " there");
+    throw threadsafe_dispatch_error(
+        name + ": called from the " + what +
+        "'s own event loop thread, which it would block for ever; use " + instead + " there");
   }
+}
+inline void check_may_block(const timer_core& timer, const char* method, const char* instead) {
+  check_may_block(timer.was_started(), timer.executor(), "timer", method, instead);
 }
 
 inline timeout_error did_not(const char* method, const char* what, const interval& timeout) {

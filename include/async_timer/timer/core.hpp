@@ -33,6 +33,7 @@ namespace detail {
 
 class waiter;
 class stop_waiter;
+class stop_watch;
 
 /// Is shared with a delivery in progress, and copied to change it meanwhile.
 using feed_list = std::vector<base::ref_ptr<feed_base>>;
@@ -48,6 +49,11 @@ struct cold_state {
   operation_list waiters;            ///< join, wait, next, trigger, in the order of registration
   operation_list stop_waiters;       ///< cancel
   std::shared_ptr<feed_list> feeds;  ///< subscribe, in the order of registration; null for none
+
+  stop_signals stop_on;             ///< until the start, which hands them to the watch
+  base::ref_ptr<stop_watch> watch;  ///< of the active run
+  core::time_point first_due;       ///< where the signals come before the first tick
+  bool runs_once = false;           ///< it was made with stop signals
 
   std::exception_ptr sticky_failure;  ///< of the last run, until the next start
   std::exception_ptr last_failure;
@@ -70,8 +76,16 @@ class timer_core : public schedule_node {
 
   // --- lifecycle, from any thread
   void start();
+  /// As above, for a caller with a lock: hands out what may call a user's destructor.
+  ///
+  /// @param fallback  the lane of a timer that has none yet
+  void start(const base::ref_ptr<lane>& fallback, std::exception_ptr& former_failure);
   void start_on(base::ref_ptr<lane> where);
   void request_stop() noexcept;
+  /// As request_stop(), but a target in flight ends its tick undisturbed.
+  void request_graceful_stop() noexcept;
+  /// Lets the first tick come: the stop signals have had their chance.
+  void begin_ticking() noexcept;
   /// Ends the handle's part: stops the run; what was captured goes as soon as the run is over.
   void detach() noexcept;
 
@@ -174,6 +188,8 @@ class timer_core : public schedule_node {
   static constexpr flag fixed_rate = 128;
   static constexpr flag captures_gone = 256;
   static constexpr flag ever_started = 512;
+  static constexpr flag interrupting = 1024;  ///< the stop requested doesn't wait for the target
+  static constexpr flag arming = 2048;        ///< the first tick waits for the stop signals
   static constexpr flag lasting = fixed_rate | handle_gone | captures_gone | ever_started;
 
   [[nodiscard]] std::uint32_t state() const noexcept {
@@ -209,13 +225,15 @@ class timer_core : public schedule_node {
                                          const std::optional<interval>& timeout, bool trigger);
   std::exception_ptr not_running(const char* what) const;
   static std::exception_ptr timed_out();
-  void start_locked(std::exception_ptr& former_failure);
-  bool request_stop_locked() noexcept;
+  void check_startable() const;
+  base::ref_ptr<stop_watch> start_locked(std::exception_ptr& former_failure);
+  bool request_stop_locked(flag how) noexcept;
   core::step next_step(core::time_point now) noexcept;
   void claim_waiters(const std::exception_ptr& failure, operation_list& claimed) noexcept;
   void record_failure(const std::exception_ptr& failure, std::exception_ptr& former) noexcept;
   void call_on_error(const error_callback& on_error, const std::exception_ptr& failure) noexcept;
   void call_on_stop(const stop_callback& on_stop) noexcept;
+  void release_signals(void (stop_watch::*how)() noexcept) noexcept;
   void release_captures() noexcept;
   void end_feeds(const std::exception_ptr& failure) noexcept;
 };

@@ -37,6 +37,21 @@ struct initiate_cancel {
   }
 };
 
+/// Returns the hit_count that a wait is for; for an idle wait, the one at its beginning.
+inline std::int64_t goal_of(const timer_core& timer, const wait_options& options) noexcept {
+  const std::int64_t now = timer.hit_count();
+  if (options.hit_count) {
+    return std::max<std::int64_t>(*options.hit_count, 0);
+  }
+  if (!options.hits) {
+    return now;
+  }
+  const std::int64_t hits = std::max<std::int64_t>(*options.hits, 0);
+  return hits > std::numeric_limits<std::int64_t>::max() - now
+             ? std::numeric_limits<std::int64_t>::max()
+             : now + hits;
+}
+
 template <class T, bool AsOptional>
 struct initiate_wait {
   using executor_type = net::any_io_executor;
@@ -52,25 +67,11 @@ struct initiate_wait {
   void operator()(Handler&& handler) const {
     using op_type = operation_with<value_waiter<T, AsOptional>, std::decay_t<Handler>>;
     std::decay_t<Handler> owned(std::forward<Handler>(handler));
-    auto op = op_type::create(std::move(owned), timer->executor(), *timer, what, goal());
+    auto op = op_type::create(std::move(owned), timer->executor(), *timer, what,
+                              goal_of(*timer, options));
     op->connect_slot();
     const void* const caller = op->caller();
     timer->enroll(std::move(op), caller, options.timeout, trigger);
-  }
-
- private:
-  [[nodiscard]] std::int64_t goal() const noexcept {
-    const std::int64_t now = timer->hit_count();
-    if (options.hit_count) {
-      return std::max<std::int64_t>(*options.hit_count, 0);
-    }
-    if (!options.hits) {
-      return now;
-    }
-    const std::int64_t hits = std::max<std::int64_t>(*options.hits, 0);
-    return hits > std::numeric_limits<std::int64_t>::max() - now
-               ? std::numeric_limits<std::int64_t>::max()
-               : now + hits;
   }
 };
 

@@ -5,6 +5,7 @@
 #include <async_timer/core/interval.hpp>
 #include <async_timer/core/mode.hpp>
 #include <async_timer/net/asio.hpp>
+#include <async_timer/timer/stop_signals.hpp>
 #include <async_timer/timer/timer_ref.hpp>
 #include <concepts>
 #include <cstdint>
@@ -103,6 +104,8 @@ struct timer_options {
   /// Replaces the default, which logs the failure.
   error_callback on_error{};
   stop_callback on_stop{};
+  /// Ends the run gracefully when one of them finishes; such a timer can be started only once.
+  stop_signals stop_on{};
   /// Starts the timer at once, as the last step of its construction.
   bool start = false;
 };

@@ -9,9 +9,16 @@
 #include <async_timer/timer/core.hpp>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <typeinfo>
+
+#if __has_include(<cxxabi.h>)
+#include <cxxabi.h>
+#endif
 
 ASYNC_TIMER_BEGIN_NAMESPACE
 
@@ -24,6 +31,26 @@ inline std::string describe(const std::exception_ptr& failure) {
     return error.what();
   } catch (...) {
     return "an exception that is not a std::exception";
+  }
+}
+
+/// Names the type of an exception, as it is written in the source where the compiler can tell.
+inline std::string type_name(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& error) {
+    const char* const mangled = typeid(error).name();
+#if __has_include(<cxxabi.h>)
+    int status = 0;
+    const std::unique_ptr<char, void (*)(void*)> readable(
+        abi::__cxa_demangle(mangled, nullptr, nullptr, &status), &std::free);
+    if (readable) {
+      return readable.get();
+    }
+#endif
+    return mangled;
+  } catch (...) {
+    return "unknown";
   }
 }
 
@@ -76,6 +103,25 @@ inline void report_failure(const timer_core& timer, const std::exception_ptr& fa
   }
 }
 
+/// Reports that a stop signal ended with an error (contract 18.4).
+inline void report_signal_failure(const timer_core& timer,
+                                  const std::exception_ptr& failure) noexcept {
+  try {
+    const auto name = timer.name();
+    constexpr std::string_view event = "async_timer.cancel_aws_raised";
+    if (base::log_holds_back(event, name)) {
+      return;
+    }
+    const std::array<log_field, 2> fields{
+        {{"timer_name", name}, {"exception_type", type_name(failure)}}};
+    const auto message = "a stop signal failed with " + fields[1].value + " (" + describe(failure) +
+                         "), which is treated as stop";
+    base::log({log_level::warning, "async_timer.pacemaker", event, message, fields});
+  } catch (...) {
+    // As above.
+  }
+}
+
 inline void report_callback_failure(const timer_core& timer, const char* callback,
                                     const std::exception_ptr& failure) noexcept {
   try {
@@ -88,6 +134,25 @@ inline void report_callback_failure(const timer_core& timer, const char* callbac
     const std::array<log_field, 3> fields{
         {{"timer_name", name}, {"callback", callback}, {"exception", describe(failure)}}};
     const auto message = std::string(callback) + " threw, which is ignored: " + fields[2].value;
+    base::log({log_level::error, logger, event, message, fields});
+  } catch (...) {
+    // As above.
+  }
+}
+
+/// Reports that a group could not stop a member, or not wait for its clean-up (contract 20.8).
+inline void report_group_cancel_failure(const std::string& group, const timer_core& timer,
+                                        const std::exception_ptr& failure) noexcept {
+  try {
+    constexpr std::string_view event = "async_timer.group_cancel_failure";
+    const auto name = timer.name();
+    if (base::log_holds_back(event, group + '/' + name)) {
+      return;
+    }
+    const auto logger = group.empty() ? "async_timer.group" : "async_timer.group." + group;
+    const std::array<log_field, 3> fields{
+        {{"group_name", group}, {"timer_name", name}, {"exception_type", type_name(failure)}}};
+    const auto message = "a timer of the group was not cancelled cleanly: " + describe(failure);
     base::log({log_level::error, logger, event, message, fields});
   } catch (...) {
     // As above.

@@ -29,12 +29,29 @@ using scope_body = std::conditional_t<!std::is_lvalue_reference_v<Body> ||
                                           std::copy_constructible<std::decay_t<Body>>,
                                       std::decay_t<Body>, Body>;
 
+/// Says how to enter and to leave the scope of a timer; timer_group has its own.
+template <class Timer>
+struct scope_of {
+  /// Throws if there is nothing to leave; gives an error that is to be thrown after leave().
+  static std::exception_ptr enter(Timer& timer) {
+    timer.start();
+    return nullptr;
+  }
+  template <class CompletionToken>
+  static auto leave(Timer& timer, CompletionToken&& token) {
+    return timer.cancel(std::forward<CompletionToken>(token));
+  }
+};
+
 template <class Timer, class Body, class Result>
 net::awaitable<Result> run_scoped(Timer& timer, Body body) {
-  timer.start();
-  std::exception_ptr failure;
+  scope_of<Timer> scope;
+  std::exception_ptr failure = scope.enter(timer);
   std::optional<tick_value_t<Result>> result;
   try {
+    if (failure) {
+      std::rethrow_exception(failure);
+    }
     auto work = std::invoke(body);
     if constexpr (std::is_void_v<Result>) {
       co_await std::move(work);
@@ -49,7 +66,7 @@ net::awaitable<Result> run_scoped(Timer& timer, Body body) {
   const bool throws_if_cancelled = co_await net::this_coro::throw_if_cancelled();
   co_await net::this_coro::throw_if_cancelled(false);
   auto stop =
-      timer.cancel(net::bind_cancellation_slot(net::cancellation_slot(), net::use_awaitable));
+      scope.leave(timer, net::bind_cancellation_slot(net::cancellation_slot(), net::use_awaitable));
   co_await std::move(stop);
   co_await net::this_coro::throw_if_cancelled(throws_if_cancelled);
   if (failure) {
@@ -62,9 +79,11 @@ net::awaitable<Result> run_scoped(Timer& timer, Body body) {
 
 }  // namespace detail
 
-/// Starts a timer, runs a body, and always cancels the timer and waits for its clean-up.
+/// Starts a timer, or a group, runs a body, and always cancels it and waits for its clean-up.
 ///
-/// @param timer  must outlive the awaiting of the result
+/// Of a group those that don't run are started, even if it is active. If one can't be, those that
+/// were are cancelled, which is waited for, and the error is thrown without running the body.
+/// @param timer  a timer or a timer_group; must outlive the awaiting of the result
 /// @param body   returns an `awaitable`; a named one is copied
 /// @return an `awaitable` of the body's result. It throws timer_already_running_error if the timer
 ///   runs already, then without running the body; and whatever the body throws, after the clean-up.

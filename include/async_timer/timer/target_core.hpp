@@ -113,7 +113,7 @@ class async_core final : public target_core<Target>, private async_job {
     {
       const std::scoped_lock lock(this->lock_);
       runner_ = server;
-      stopped_already = this->has(timer_core::stop_requested);
+      stopped_already = this->has(timer_core::interrupting);
     }
     if (stopped_already) {
       server->interrupt(server->serial());
@@ -173,8 +173,8 @@ class async_core final : public target_core<Target>, private async_job {
     std::uint64_t serial = 0;
     {
       const std::scoped_lock lock(this->lock_);
-      if (this->current_phase() != timer_core::in_flight ||
-          !this->has(timer_core::stop_requested) || !runner_) {
+      if (this->current_phase() != timer_core::in_flight || !this->has(timer_core::interrupting) ||
+          !runner_) {
         return;
       }
       server = runner_;

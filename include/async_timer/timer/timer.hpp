@@ -12,6 +12,7 @@
 #include <async_timer/timer/impl/core.hpp>
 #include <async_timer/timer/initiate.hpp>
 #include <async_timer/timer/options.hpp>
+#include <async_timer/timer/stop_when.hpp>
 #include <async_timer/timer/subscription.hpp>
 #include <async_timer/timer/target_core.hpp>
 #include <async_timer/timer/timer_ref.hpp>
@@ -29,6 +30,10 @@
 #include <utility>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+struct core_access;
+}
 
 /// Calls a target again and again, on a schedule, on an executor.
 ///
@@ -96,6 +101,7 @@ class timer {
   /// Begins a run; the first tick comes after `initial_delay`, never before this returns.
   ///
   /// @throws timer_already_running_error  while a run is active or cleans up; it goes on
+  /// @throws timer_restart_error          if it was made with `stop_on` and started before
   /// @throws threadsafe_dispatch_error    if the executor's context is gone
   void start() { core().start(); }
 
@@ -311,6 +317,8 @@ class timer {
   }
 
  private:
+  friend struct detail::core_access;
+
   template <class Target>
   timer(interval checked_delay, const executor_type& executor, Target&& target,
         timer_options&& options) {
@@ -348,48 +356,17 @@ class timer {
   base::ref_ptr<detail::value_core<T>> core_;
 };
 
-template <class Executor, class Target>
-  requires detail::valid_target<Target>
-timer(Executor&&, interval, Target&&, timer_options = {}) -> timer<target_value_t<Target>>;
-
-// From here on: one readable sentence for the two common mistakes, in place of a failed deduction.
 namespace detail {
-template <class Delay>
-struct delay_is_no_duration;
-template <class Target>
-struct target_is_no_target;
+
+/// Leads from a handle to its core, for who keeps timers of any type.
+struct core_access {
+  template <class T>
+  static value_core<T>& of(const timer<T>& handle) {
+    return handle.core();
+  }
+};
+
 }  // namespace detail
-
-template <class Delay>
-class timer<detail::delay_is_no_duration<Delay>> {
-  static_assert(std::is_void_v<Delay>,
-                "async_timer: delay must be a std::chrono duration, such as 5s or 100ms");
-
- public:
-  template <class... Arguments>
-  explicit timer(Arguments&&...) {}
-};
-template <class Target>
-class timer<detail::target_is_no_target<Target>> {
-  static_assert(std::is_void_v<Target>,
-                "async_timer: a target is a callable without parameters, a view or single-pass "
-                "range, an experimental::coro, or an object with next() -> "
-                "awaitable<optional<T>>; a container or a member function is none, wrap it in a "
-                "lambda");
-
- public:
-  template <class... Arguments>
-  explicit timer(Arguments&&...) {}
-};
-
-template <class Executor, class Delay, class Target>
-  requires(!std::convertible_to<Delay, interval>)
-timer(Executor&&, Delay&&, Target&&, timer_options = {})
-    -> timer<detail::delay_is_no_duration<Delay>>;
-template <class Executor, class Target>
-  requires(!detail::valid_target<Target>)
-timer(Executor&&, interval, Target&&, timer_options = {})
-    -> timer<detail::target_is_no_target<Target>>;
 
 template <class CompletionToken>
 auto timer_ref::cancel(CompletionToken&& token) const {
@@ -398,5 +375,7 @@ auto timer_ref::cancel(CompletionToken&& token) const {
 }
 
 ASYNC_TIMER_END_NAMESPACE
+
+#include <async_timer/timer/impl/deduction.hpp>
 
 #endif  // ASYNC_TIMER_TIMER_TIMER_HPP

@@ -16,7 +16,8 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 
 namespace detail {
 class timer_core;
-}
+class timer_end_signal;
+}  // namespace detail
 
 /// Refers to a timer without keeping it: safe to use, and to copy, after the timer was destroyed.
 ///
@@ -54,6 +55,7 @@ class timer_ref {
 
  private:
   friend class detail::timer_core;
+  friend class detail::timer_end_signal;
   explicit timer_ref(base::ref_ptr<detail::timer_core> core) noexcept;
 
   base::ref_ptr<detail::timer_core> core_;

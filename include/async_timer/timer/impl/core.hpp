@@ -1,10 +1,11 @@
-// The bodies of core.hpp: lifecycle, reading, waiting.
+// The bodies of core.hpp: construction, reading, waiting.
 #ifndef ASYNC_TIMER_TIMER_IMPL_CORE_HPP
 #define ASYNC_TIMER_TIMER_IMPL_CORE_HPP
 
 #include <async_timer/base/errors.hpp>
 #include <async_timer/net/errors.hpp>
 #include <async_timer/timer/core.hpp>
+#include <async_timer/timer/impl/lifecycle.hpp>
 #include <async_timer/timer/impl/run.hpp>
 #include <async_timer/timer/validation.hpp>
 #include <async_timer/timer/waiter.hpp>
@@ -19,12 +20,15 @@ inline timer_core::timer_core(base::ref_ptr<lane> where, interval delay, timer_o
     : state_(stopped | (options.mode == mode::fixed_rate ? fixed_rate : 0U)),
       delay_(delay.nanoseconds().count()),
       initial_delay_(options.initial_delay.nanoseconds()) {
-  if (!options.name.empty() || options.on_error || options.on_stop || options.jitter > 0) {
+  if (!options.name.empty() || options.on_error || options.on_stop || options.jitter > 0 ||
+      !options.stop_on.empty()) {
     cold_state& rare = cold();
     rare.name = std::move(options.name);
     rare.on_error = std::move(options.on_error);
     rare.on_stop = std::move(options.on_stop);
     rare.jitter = options.jitter;
+    rare.runs_once = !options.stop_on.empty();
+    rare.stop_on = std::move(options.stop_on);
   }
   set_node_lane(where.detach());  // last, since a constructor that throws has no destructor
 }
@@ -40,88 +44,6 @@ inline cold_state& timer_core::cold() {
     cold_ = std::make_unique<cold_state>();
   }
   return *cold_;
-}
-
-// --- lifecycle
-
-inline void timer_core::start() {
-  std::exception_ptr former_failure;  // may own what calls us when destroyed: not under the lock
-  const std::scoped_lock lock(lock_);
-  start_locked(former_failure);
-}
-
-inline void timer_core::start_on(base::ref_ptr<lane> where) {
-  base::ref_ptr<lane> former;
-  std::exception_ptr former_failure;
-  const std::scoped_lock lock(lock_);
-  if (current_phase() == stopped) {
-    former = base::ref_ptr<lane>::adopt(node_lane());
-    set_node_lane(where.detach());
-  }
-  start_locked(former_failure);
-}
-
-inline void timer_core::start_locked(std::exception_ptr& former_failure) {
-  if (current_phase() != stopped) {
-    throw timer_already_running_error(
-        is_running() ? "Already running: the timer was started before"
-                     : "Already running: the timer's last run is still cleaning up; await cancel() "
-                       "before start()");
-  }
-  if (node_lane() == nullptr) {
-    throw threadsafe_dispatch_error("the timer has no executor yet: call start(executor)");
-  }
-  scheduler& clock = my_scheduler();
-  if (cold_ && cold_->jitter > 0 && !cold_->random) {
-    cold_->random.emplace(clock.next_seed());
-  }
-  const auto now = clock.now();
-  auto fresh = pacemaker_;
-  clock.begin_run(*this, {.due = fresh.start(now, initial_delay_), .now = now, .delay = delay()});
-  // Nothing throws from here on; whoever already calls this node waits for the lock.
-  pacemaker_ = fresh;
-  if (cold_) {
-    former_failure = std::exchange(cold_->sticky_failure, nullptr);
-  }
-  add_ref();
-  set_state((state() & lasting) | ever_started | scheduled | first_tick);
-}
-
-inline void timer_core::request_stop() noexcept {
-  bool in_target = false;
-  {
-    const std::scoped_lock lock(lock_);
-    in_target = request_stop_locked();
-  }
-  if (in_target) {
-    interrupt_target();
-  }
-}
-
-/// Tells whether the target is to be interrupted, which needs the lock free.
-inline bool timer_core::request_stop_locked() noexcept {
-  if (!is_running_state(state())) {
-    return false;
-  }
-  set_state(state() | stop_requested);
-  if (current_phase() == scheduled) {
-    my_scheduler().kick(*this);
-  }
-  return current_phase() == in_flight;
-}
-
-inline void timer_core::detach() noexcept {
-  request_stop();
-  bool over = false;
-  {
-    const std::scoped_lock lock(lock_);
-    set_state(state() | handle_gone);
-    over = current_phase() == stopped;
-  }
-  if (over) {
-    release_captures();
-  }
-  release();
 }
 
 // --- reading
@@ -232,8 +154,8 @@ inline void timer_core::enroll(base::ref_ptr<waiter> op, const void* caller,
         op->arm_deadline(my_scheduler(), timeout->nanoseconds());
       }
       list.enlist(*op.detach());
-      const bool sleeps = current_phase() == scheduled && trigger && my_scheduler().kick(*this);
-      if (sleeps || (trigger && current_phase() == settling)) {
+      const bool held_back = current_phase() == settling || has(arming);
+      if (trigger && (held_back || (current_phase() == scheduled && my_scheduler().kick(*this)))) {
         set_state(state() | triggered);
       }
       return;
@@ -252,7 +174,7 @@ inline void timer_core::enroll_stop(base::ref_ptr<stop_waiter> op, const void* c
     if (waits) {
       cold().stop_waiters.enlist(*op.get());
     }
-    in_target = request_stop_locked();
+    in_target = request_stop_locked(interrupting);
     if (waits) {
       static_cast<void>(op.detach());
     }

@@ -5,6 +5,7 @@
 #include <async_timer/net/errors.hpp>
 #include <async_timer/timer/core.hpp>
 #include <async_timer/timer/report.hpp>
+#include <async_timer/timer/stop_watch.hpp>
 #include <async_timer/timer/waiter.hpp>
 #include <mutex>
 #include <utility>
@@ -135,6 +136,7 @@ inline void timer_core::end_run(const std::exception_ptr& outcome) noexcept {
       on_stop = cold_->on_stop;
     }
   }
+  release_signals(&stop_watch::disarm);
   end_feeds(failure);
   {
     const base::inside_scope inside(this);
@@ -220,6 +222,7 @@ inline void timer_core::abandon_run() noexcept {
       cold_->stop_waiters.claim_all(stop_waiters);
     }
   }
+  release_signals(&stop_watch::abandon);
   end_feeds(nullptr);
   end_target_run();
   waiters.abandon_all();
@@ -230,15 +233,30 @@ inline void timer_core::abandon_run() noexcept {
   release();
 }
 
+inline void timer_core::release_signals(void (stop_watch::*how)() noexcept) noexcept {
+  base::ref_ptr<stop_watch> watch;
+  {
+    const std::scoped_lock lock(lock_);
+    if (cold_) {
+      watch = std::exchange(cold_->watch, nullptr);
+    }
+  }
+  if (watch) {
+    ((*watch).*how)();
+  }
+}
+
 inline void timer_core::release_captures() noexcept {
   error_callback on_error;
   stop_callback on_stop;
+  stop_signals stop_on;
   {
     const std::scoped_lock lock(lock_);
     set_state(state() | captures_gone);
     if (cold_) {
       on_error = std::exchange(cold_->on_error, {});
       on_stop = std::exchange(cold_->on_stop, {});
+      stop_on = std::exchange(cold_->stop_on, {});
     }
   }
   end_feeds(nullptr);

@@ -1,0 +1,268 @@
+// What a group is: its members, in order, and whether it is active.
+#ifndef ASYNC_TIMER_TIMER_GROUP_STATE_HPP
+#define ASYNC_TIMER_TIMER_GROUP_STATE_HPP
+
+#include <algorithm>
+#include <async_timer/base/errors.hpp>
+#include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/net/asio.hpp>
+#include <async_timer/scheduler/lane.hpp>
+#include <async_timer/timer/blocking.hpp>
+#include <async_timer/timer/core.hpp>
+#include <async_timer/timer/group_operation.hpp>
+#include <async_timer/timer/group_parts.hpp>
+#include <async_timer/timer/timer.hpp>
+#include <async_timer/timer/timer_ref.hpp>
+#include <concepts>
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+/// Is a timer<T> or derives from one, as those of every() do.
+template <class Timer>
+concept any_timer = std::is_object_v<Timer> && !std::is_const_v<Timer> &&
+                    std::derived_from<Timer, timer<typename Timer::value_type>> &&
+                    std::is_nothrow_move_constructible_v<Timer>;
+
+/// Owns a member and keeps its address.
+class group_member {
+ public:
+  group_member(timer_core& core, const member_kind& kind) noexcept : core_(&core), kind_(&kind) {}
+  group_member(const group_member&) = delete;
+  group_member& operator=(const group_member&) = delete;
+  virtual ~group_member() = default;
+
+  [[nodiscard]] timer_core& core() const noexcept { return *core_; }
+  [[nodiscard]] const member_kind& kind() const noexcept { return *kind_; }
+
+ private:
+  const base::ref_ptr<timer_core> core_;
+  const member_kind* kind_;
+};
+
+template <any_timer Timer>
+class group_member_of final : public group_member {
+ public:
+  /// Leaves the timer where it is until take().
+  explicit group_member_of(const Timer& timer)
+      : group_member(core_access::of(timer), member_kind_of<typename Timer::value_type>) {}
+
+  Timer& take(Timer&& timer) noexcept { return timer_.emplace(std::move(timer)); }
+
+ private:
+  std::optional<Timer> timer_;
+};
+
+/// Is shared by the group's handle and by operations that were not initiated yet.
+///
+/// Its lock is taken before a timer's, and never held across code of a user.
+class group_state {
+ public:
+  group_state(base::ref_ptr<lane> where, std::string name)
+      : name_(std::move(name)), lane_(std::move(where)) {}
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] lane& where() const noexcept { return *lane_; }
+
+  template <any_timer Timer>
+  Timer& add(Timer&& timer) {
+    auto added = std::make_unique<group_member_of<Timer>>(timer);
+    auto& place = *added;
+    std::exception_ptr former_failure;  // destroyed without the lock
+    const std::scoped_lock lock(mutex_);
+    members_.push_back(std::move(added));
+    if (active_) {
+      try {
+        start_member(place.core(), former_failure);
+      } catch (...) {
+        members_.pop_back();
+        throw;
+      }
+    }
+    return place.take(std::forward<Timer>(timer));
+  }
+
+  /// Starts the members that don't run. If one can't be started the group is inactive, and
+  /// `started` has those that this call has started.
+  ///
+  /// @param again  also if the group is active
+  std::exception_ptr start(bool again, timer_cores& started) {
+    std::vector<std::exception_ptr> former_failures;  // destroyed without the lock
+    const std::scoped_lock lock(mutex_);
+    if (active_ && !again) {
+      return nullptr;
+    }
+    former_failures.resize(members_.size());
+    started.reserve(members_.size());
+    was_started_ = true;
+    active_ = true;
+    for (std::size_t index = 0; index < members_.size(); ++index) {
+      try {
+        if (start_member(members_[index]->core(), former_failures[index])) {
+          started.emplace_back(&members_[index]->core());
+        }
+      } catch (...) {
+        active_ = false;
+        return std::current_exception();
+      }
+    }
+    return nullptr;
+  }
+
+  [[nodiscard]] bool is_running() const {
+    const std::scoped_lock lock(mutex_);
+    return active_ && std::all_of(members_.begin(), members_.end(),
+                                  [](const auto& each) { return each->core().is_running(); });
+  }
+
+  [[nodiscard]] std::size_t size() const {
+    const std::scoped_lock lock(mutex_);
+    return members_.size();
+  }
+
+  [[nodiscard]] std::vector<timer_ref> references() const {
+    const std::scoped_lock lock(mutex_);
+    std::vector<timer_ref> all;
+    all.reserve(members_.size());
+    for (const auto& each : members_) {
+      all.push_back(each->core().reference());
+    }
+    return all;
+  }
+
+  /// Gives the members of this moment and, in the same order, their kinds.
+  [[nodiscard]] std::pair<timer_cores, std::vector<const member_kind*>> snapshot() const {
+    const std::scoped_lock lock(mutex_);
+    std::pair<timer_cores, std::vector<const member_kind*>> shot;
+    shot.first.reserve(members_.size());
+    shot.second.reserve(members_.size());
+    for (const auto& each : members_) {
+      shot.first.emplace_back(&each->core());
+      shot.second.push_back(&each->kind());
+    }
+    return shot;
+  }
+
+  /// Makes the group inactive and gives the members of this moment.
+  [[nodiscard]] timer_cores deactivate() {
+    timer_cores all;
+    const std::scoped_lock lock(mutex_);
+    all.reserve(members_.size());
+    active_ = false;
+    for (const auto& each : members_) {
+      all.emplace_back(&each->core());
+    }
+    return all;
+  }
+
+  /// Destroys the members, which stops them.
+  void close() noexcept {
+    decltype(members_) gone;
+    const std::scoped_lock lock(mutex_);
+    active_ = false;
+    std::swap(gone, members_);
+  }
+
+  /// Refuses a blocking form that could only hang (contract 20.18).
+  void check_may_block(const char* method, const char* instead) const {
+    bool was_started = false;
+    {
+      const std::scoped_lock lock(mutex_);
+      was_started = was_started_;
+    }
+    detail::check_may_block(was_started, lane_->executor(), "timer group", method, instead);
+    for (const auto& member : snapshot().first) {
+      if (const auto executor = member->executor(); executor && !member->is_over()) {
+        detail::check_may_block(true, executor, "timer group", method, instead);
+      }
+    }
+  }
+
+  [[nodiscard]] std::string describe() const {
+    const std::scoped_lock lock(mutex_);
+    return "timer_group(" + (name_.empty() ? std::string() : "name=\"" + name_ + "\", ") +
+           "timers=" + std::to_string(members_.size()) + (active_ ? ", active)" : ", inactive)");
+  }
+
+ private:
+  /// Tells whether this call has started it; leaves a running one alone.
+  bool start_member(timer_core& member, std::exception_ptr& former_failure) const {
+    if (member.is_running()) {
+      return false;
+    }
+    try {
+      member.start(lane_, former_failure);
+      return true;
+    } catch (const timer_already_running_error&) {
+      if (!member.is_running()) {
+        throw;  // it cleans up after its last run
+      }
+      return false;
+    }
+  }
+
+  const std::string name_;
+  const base::ref_ptr<lane> lane_;
+  mutable std::mutex mutex_;
+  std::vector<std::unique_ptr<group_member>> members_;
+  bool active_ = false;
+  bool was_started_ = false;
+};
+
+struct initiate_group_values {
+  using executor_type = net::any_io_executor;
+
+  std::shared_ptr<group_state> group;
+  group_wait_options options;
+  bool trigger;
+
+  [[nodiscard]] executor_type get_executor() const { return group->where().executor(); }
+
+  template <class Handler>
+  void operator()(Handler&& handler) const {
+    using op_type = operation_with<group_value_operation, std::decay_t<Handler>>;
+    std::decay_t<Handler> owned(std::forward<Handler>(handler));
+    auto members = group->snapshot();
+    auto op = op_type::create(std::move(owned), get_executor(), std::move(members.first),
+                              std::move(members.second), options, trigger);
+    op->connect_slot();
+    const void* const caller = op->caller();
+    op.detach()->begin(caller, group->where(), options.timeout);
+  }
+};
+
+struct initiate_group_stop {
+  using executor_type = net::any_io_executor;
+
+  std::shared_ptr<group_state> group;
+  std::optional<timer_cores> only;  ///< instead of all
+
+  [[nodiscard]] executor_type get_executor() const { return group->where().executor(); }
+
+  template <class Handler>
+  void operator()(Handler&& handler) const {
+    using op_type = operation_with<group_stop_operation, std::decay_t<Handler>>;
+    std::decay_t<Handler> owned(std::forward<Handler>(handler));
+    auto op = op_type::create(std::move(owned), get_executor(), only ? *only : group->deactivate(),
+                              group->name());
+    op->connect_slot();
+    const void* const caller = op->caller();
+    op.detach()->begin(caller, group->where(), std::nullopt);
+  }
+};
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_TIMER_GROUP_STATE_HPP

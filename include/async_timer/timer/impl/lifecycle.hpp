@@ -1,0 +1,180 @@
+// The bodies of core.hpp: the beginning of a run, and the requests to end it.
+#ifndef ASYNC_TIMER_TIMER_IMPL_LIFECYCLE_HPP
+#define ASYNC_TIMER_TIMER_IMPL_LIFECYCLE_HPP
+
+#include <async_timer/base/errors.hpp>
+#include <async_timer/timer/core.hpp>
+#include <async_timer/timer/stop_watch.hpp>
+#include <mutex>
+#include <utility>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+inline void timer_core::start() {
+  std::exception_ptr former_failure;  // may own what calls us when destroyed: not under the lock
+  base::ref_ptr<stop_watch> watch;
+  {
+    const std::scoped_lock lock(lock_);
+    check_startable();
+    watch = start_locked(former_failure);
+  }
+  if (watch) {
+    watch->begin(executor());
+  }
+}
+
+inline void timer_core::start(const base::ref_ptr<lane>& fallback,
+                              std::exception_ptr& former_failure) {
+  base::ref_ptr<stop_watch> watch;
+  {
+    const std::scoped_lock lock(lock_);
+    check_startable();
+    if (node_lane() == nullptr) {
+      set_node_lane(base::ref_ptr<lane>(fallback).detach());
+    }
+    watch = start_locked(former_failure);
+  }
+  if (watch) {
+    watch->begin(executor());
+  }
+}
+
+inline void timer_core::start_on(base::ref_ptr<lane> where) {
+  base::ref_ptr<lane> former;
+  std::exception_ptr former_failure;
+  base::ref_ptr<stop_watch> watch;
+  {
+    const std::scoped_lock lock(lock_);
+    check_startable();
+    former = base::ref_ptr<lane>::adopt(node_lane());
+    set_node_lane(where.detach());
+    watch = start_locked(former_failure);
+  }
+  if (watch) {
+    watch->begin(executor());
+  }
+}
+
+inline void timer_core::check_startable() const {
+  if (current_phase() != stopped) {
+    throw timer_already_running_error(
+        is_running() ? "Already running: the timer was started before"
+                     : "Already running: the timer's last run is still cleaning up; await cancel() "
+                       "before start()");
+  }
+  if (cold_ && cold_->runs_once && has(ever_started)) {
+    throw timer_restart_error(
+        "the timer was made with stop_on and has had its run, since its signals can't be armed "
+        "again: build a new timer");
+  }
+}
+
+/// Gives who waits for the stop signals of the new run, if it has any, to begin with no lock held.
+inline base::ref_ptr<stop_watch> timer_core::start_locked(std::exception_ptr& former_failure) {
+  if (node_lane() == nullptr) {
+    throw threadsafe_dispatch_error("the timer has no executor yet: call start(executor)");
+  }
+  scheduler& clock = my_scheduler();
+  if (cold_ && cold_->jitter > 0 && !cold_->random) {
+    cold_->random.emplace(clock.next_seed());
+  }
+  base::ref_ptr<stop_watch> watch;
+  if (cold_ && cold_->runs_once) {
+    watch = base::ref_ptr<stop_watch>::adopt(new stop_watch(*this, cold_->stop_on));
+  }
+  const auto now = clock.now();
+  auto fresh = pacemaker_;
+  const auto due = fresh.start(now, initial_delay_);
+  clock.begin_run(*this,
+                  {.due = watch ? core::time_point::max() : due, .now = now, .delay = delay()});
+  // Nothing throws from here on; whoever already calls this node waits for the lock.
+  pacemaker_ = fresh;
+  if (cold_) {
+    former_failure = std::exchange(cold_->sticky_failure, nullptr);
+  }
+  if (watch) {
+    cold_->stop_on = {};
+    cold_->watch = watch;
+    cold_->first_due = due;
+  }
+  add_ref();
+  set_state((state() & lasting) | ever_started | scheduled | first_tick | (watch ? arming : 0U));
+  return watch;
+}
+
+inline void timer_core::begin_ticking() noexcept {
+  std::exception_ptr failure;
+  {
+    const std::scoped_lock lock(lock_);
+    if (!has(arming)) {
+      return;
+    }
+    set_state(state() & ~arming);
+    if (has(stop_requested) || !my_scheduler().disarm(*this)) {
+      return;  // on its way to its end
+    }
+    const auto now = my_scheduler().now();
+    try {
+      my_scheduler().arm(
+          *this, {.due = has(triggered) ? now : cold_->first_due, .now = now, .delay = delay()});
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  }
+  if (failure) {
+    end_run(failure);
+  }
+}
+
+inline void timer_core::request_stop() noexcept {
+  bool in_target = false;
+  {
+    const std::scoped_lock lock(lock_);
+    in_target = request_stop_locked(interrupting);
+  }
+  if (in_target) {
+    interrupt_target();
+  }
+}
+
+inline void timer_core::request_graceful_stop() noexcept {
+  const std::scoped_lock lock(lock_);
+  static_cast<void>(request_stop_locked(0));
+}
+
+/// Tells whether the target is to be interrupted, which needs the lock free. An interrupting stop
+/// may follow a graceful one.
+inline bool timer_core::request_stop_locked(flag how) noexcept {
+  const auto before = state();
+  const flag wanted = stop_requested | how;
+  if (current_phase() == stopped || current_phase() == ending || (before & wanted) == wanted) {
+    return false;
+  }
+  set_state(before | wanted);
+  if (current_phase() == scheduled && (before & stop_requested) == 0) {
+    my_scheduler().kick(*this);
+  }
+  return current_phase() == in_flight && how == interrupting;
+}
+
+inline void timer_core::detach() noexcept {
+  request_stop();
+  bool over = false;
+  {
+    const std::scoped_lock lock(lock_);
+    set_state(state() | handle_gone);
+    over = current_phase() == stopped;
+  }
+  if (over) {
+    release_captures();
+  }
+  release();
+}
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_TIMER_IMPL_LIFECYCLE_HPP

@@ -1,0 +1,191 @@
+// Waits for the stop signals of one run: arms them, asks the timer to stop when the first has
+// finished, and lets go of the others.
+// All it does with a signal happens on one serial executor over the timer's own, so that arming,
+// finishing and cancelling never race; the end of the run and a signal may meet on two threads.
+#ifndef ASYNC_TIMER_TIMER_STOP_WATCH_HPP
+#define ASYNC_TIMER_TIMER_STOP_WATCH_HPP
+
+#include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/word_lock.hpp>
+#include <async_timer/net/asio.hpp>
+#include <async_timer/net/errors.hpp>
+#include <async_timer/net/executor.hpp>
+#include <async_timer/timer/core.hpp>
+#include <async_timer/timer/report.hpp>
+#include <async_timer/timer/stop_signals.hpp>
+#include <cstddef>
+#include <exception>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+namespace detail {
+
+/// Is one signal that is waited for. Destroying it is enough where cancelling is no word.
+class armed_signal : public base::ref_counted {
+ public:
+  /// Ends the wait for it, on the watch's executor.
+  virtual void cancel() noexcept {}
+  /// As cancel(), but the context is going away: nothing of it may be touched.
+  virtual void abandon() noexcept {}
+};
+
+class stop_watch final : public base::ref_counted {
+ public:
+  /// @param timer  has an active run until disarm() or abandon()
+  stop_watch(timer_core& timer, stop_signals signals) noexcept
+      : timer_(&timer), signals_(std::move(signals)) {}
+
+  // --- called by the timer, with no lock held
+  /// Arms the signals soon, and lets the timer tick after that.
+  void begin(const net::any_io_executor& plain) noexcept;
+  /// Lets go of the signals soon; none of them reaches the timer any more.
+  void disarm() noexcept;
+  /// Lets go of the signals, because the context goes away.
+  void abandon() noexcept;
+
+  // --- called by the signals
+  /// Says that a signal has finished; null: it did not fail. From any thread.
+  void finished(const std::exception_ptr& failure) noexcept;
+  /// Keeps an armed signal until the release; on the executor.
+  void keep(base::ref_ptr<armed_signal> armed) { armed_.push_back(std::move(armed)); }
+  [[nodiscard]] const net::any_io_executor& executor() const noexcept { return executor_; }
+  [[nodiscard]] const net::any_io_executor& plain_executor() const noexcept { return plain_; }
+
+ private:
+  // A signal that has finished by the start needs some rounds of the executor to say so: one to
+  // begin, one for each hop of a coroutine, one to complete. More rounds than that cost little.
+  static constexpr int rounds_before_first_tick = 16;
+
+  struct posted_step {
+    base::ref_ptr<stop_watch> self;
+    void (stop_watch::*step)() noexcept;
+    void operator()() const { ((*self).*step)(); }
+  };
+  void post_step(const net::any_io_executor& executor, void (stop_watch::*step)() noexcept) {
+    net::post(executor, posted_step{base::ref_ptr<stop_watch>(this), step});
+  }
+  void arm() noexcept;
+  void go_round() noexcept;
+  void let_go() noexcept;
+  [[nodiscard]] base::ref_ptr<timer_core> timer() noexcept {
+    const std::scoped_lock lock(lock_);
+    return base::ref_ptr<timer_core>(timer_);
+  }
+  [[nodiscard]] base::ref_ptr<timer_core> take_timer() noexcept {
+    const std::scoped_lock lock(lock_);
+    return base::ref_ptr<timer_core>(std::exchange(timer_, nullptr));
+  }
+
+  base::word_lock lock_;
+  timer_core* timer_;       ///< null when a signal has finished or the run is over; guarded
+  bool has_begun_ = false;  ///< the executors are set, for good; guarded
+  net::any_io_executor plain_;
+  net::any_io_executor executor_;
+
+  // Touched on the executor only, and while no other thread can be there.
+  stop_signals signals_;
+  std::vector<base::ref_ptr<armed_signal>> armed_;
+  int rounds_left_ = rounds_before_first_tick;
+};
+
+inline void stop_watch::begin(const net::any_io_executor& plain) noexcept {
+  try {
+    auto serial = is_strand(plain) ? plain : net::any_io_executor(net::make_strand(plain));
+    {
+      const std::scoped_lock lock(lock_);
+      if (timer_ == nullptr) {
+        return;
+      }
+      plain_ = plain;
+      executor_ = serial;
+      has_begun_ = true;
+    }
+    post_step(serial, &stop_watch::arm);
+  } catch (...) {
+    // No memory: a run that its signals could not stop must not go on.
+    finished(std::current_exception());
+  }
+}
+
+inline void stop_watch::arm() noexcept {
+  for (std::size_t i = 0; timer() && i < signals_.list_->size(); ++i) {
+    try {
+      (*signals_.list_)[i]->arm(*this);
+    } catch (...) {
+      finished(std::current_exception());
+    }
+  }
+  go_round();
+}
+
+inline void stop_watch::go_round() noexcept {
+  const auto timer = this->timer();
+  if (!timer) {
+    return;
+  }
+  try {
+    if (rounds_left_-- > 0) {
+      post_step(executor_, &stop_watch::go_round);
+      return;
+    }
+  } catch (...) {
+    // No memory for another round: this one was the last.
+  }
+  timer->begin_ticking();
+}
+
+inline void stop_watch::let_go() noexcept {
+  // Cancelling may come back here through what it calls.
+  const auto armed = std::exchange(armed_, {});
+  const auto signals = std::exchange(signals_, {});
+  for (const auto& each : armed) {
+    each->cancel();
+  }
+}
+
+inline void stop_watch::disarm() noexcept {
+  {
+    const std::scoped_lock lock(lock_);
+    timer_ = nullptr;
+    if (!has_begun_) {
+      return;
+    }
+  }
+  try {
+    post_step(executor_, &stop_watch::let_go);
+  } catch (...) {
+    // No memory: the signals stay until they finish by themselves, and reach nobody.
+  }
+}
+
+inline void stop_watch::abandon() noexcept {
+  static_cast<void>(take_timer());
+  const auto armed = std::exchange(armed_, {});
+  const auto signals = std::exchange(signals_, {});
+  plain_ = {};
+  executor_ = {};
+  for (const auto& each : armed) {
+    each->abandon();
+  }
+}
+
+inline void stop_watch::finished(const std::exception_ptr& failure) noexcept {
+  const auto timer = take_timer();
+  if (!timer) {
+    return;
+  }
+  if (failure && !is_stopped(failure)) {
+    report_signal_failure(*timer, failure);
+  }
+  timer->request_graceful_stop();
+  disarm();
+}
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_TIMER_STOP_WATCH_HPP

@@ -1,0 +1,297 @@
+// The group that users hold: timers of any value types with one life.
+#ifndef ASYNC_TIMER_TIMER_TIMER_GROUP_HPP
+#define ASYNC_TIMER_TIMER_TIMER_GROUP_HPP
+
+#include <algorithm>
+#include <async_timer/core/interval.hpp>
+#include <async_timer/net/asio.hpp>
+#include <async_timer/net/token.hpp>
+#include <async_timer/scheduler/scheduler_service.hpp>
+#include <async_timer/timer/blocking.hpp>
+#include <async_timer/timer/group_parts.hpp>
+#include <async_timer/timer/group_result.hpp>
+#include <async_timer/timer/group_state.hpp>
+#include <async_timer/timer/scoped.hpp>
+#include <async_timer/timer/timer_ref.hpp>
+#include <async_timer/timer/validation.hpp>
+#include <concepts>
+#include <cstddef>
+#include <exception>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+ASYNC_TIMER_BEGIN_NAMESPACE
+
+/// Keeps timers, of mixed value types, that start, wait, fire and stop together.
+///
+/// It owns its members: destroying the group stops them, as destroying each would. A member that
+/// ends by itself stays a member, and the group active. The group is a movable handle; members,
+/// and references to them, stay where they are.
+///
+/// @par Thread safety
+///   Every member function may be called from any thread at any time; only moving, assigning and
+///   destroying need the handle for themselves.
+/// @par Example
+///   @snippet tour.cpp group
+class timer_group {
+ public:
+  using executor_type = net::any_io_executor;
+  class iterator;
+
+  /// Makes an inactive group without members.
+  ///
+  /// @param executor  where completion handlers run by default, the clock of timeouts, and where
+  ///   members that have no executor yet, those of every(), are started
+  /// @param options   see group_options
+  /// @throws threadsafe_dispatch_error  if the executor's context is gone
+  explicit timer_group(const executor_type& executor, group_options options = {})
+      : state_(std::make_shared<detail::group_state>(detail::lane_of(executor),
+                                                     std::move(options.name))) {}
+
+  /// As above, on the executor of a context, as `steady_timer` takes it.
+  template <std::derived_from<net::execution_context> Context>
+  explicit timer_group(Context& context, group_options options = {})
+      : timer_group(executor_type(context.get_executor()), std::move(options)) {}
+
+  timer_group(timer_group&& other) noexcept = default;
+  /// Lets go of this group as its destructor does, and takes over the other one.
+  timer_group& operator=(timer_group&& other) noexcept {
+    timer_group taken(std::move(other));
+    std::swap(state_, taken.state_);
+    return *this;
+  }
+  /// Destroys the members: stops them, and doesn't wait for it.
+  ~timer_group() {
+    if (state_) {
+      state_->close();
+    }
+  }
+
+  /// Takes a timer in; in an active group starts it first, if it doesn't run.
+  ///
+  /// @param timer  a timer<T>, or what derives from one; left as it is if this throws
+  /// @return the timer at its place, which it keeps for the life of the group
+  /// @throws what timer::start() throws; std::logic_error if the timer was moved from
+  template <class Timer>
+    requires detail::any_timer<Timer>
+  Timer& add(Timer&& timer) {
+    return state().add(std::forward<Timer>(timer));
+  }
+
+  /// Makes the group active and starts the members that don't run; no effect while active.
+  ///
+  /// @throws what a member's start() throws. Then the group is inactive, and those that this call
+  ///   has started are requested to stop; who ran before runs on.
+  void start() {
+    detail::timer_cores started;
+    if (const auto failure = state().start(false, started)) {
+      for (const auto& member : started) {
+        member->request_stop();
+      }
+      std::rethrow_exception(failure);
+    }
+  }
+
+  /// Waits until every member meets a condition, each as timer::wait() does.
+  ///
+  /// Waits for the members of this moment; one added later is none of it.
+  /// @param options  see group_wait_options
+  /// @par Completion signature
+  ///   `void(std::exception_ptr, std::vector<group_result>)`, the list in the order of the members
+  /// @par Completes when
+  ///   - every member has its outcome; empty if it met the condition already. At once if there are
+  ///     no members;
+  ///   - a member failed, and return_exceptions is false: its error, when the other waits are
+  ///     withdrawn; with return_exceptions the error stands in the list;
+  ///   - the timeout passed first: timeout_error, for an idle wait, too.
+  ///   The timers are untouched by all of this.
+  /// @par Per-operation cancellation
+  ///   `terminal`, `partial`, `total`: ends this wait with `operation_aborted`; the timers run on.
+  /// @throws std::invalid_argument  if the timeout is not finite
+  template <class CompletionToken = default_token_t<executor_type>>
+  auto wait(group_wait_options options, CompletionToken&& token = CompletionToken{}) {
+    return initiate(options, false, token);
+  }
+  /// Waits for the end of every member's run.
+  template <class CompletionToken = default_token_t<executor_type>>
+    requires(!std::convertible_to<CompletionToken, group_wait_options>)
+  auto wait(CompletionToken&& token = CompletionToken{}) {
+    return initiate({}, false, token);
+  }
+
+  /// Fires all members now, each as timer::trigger() does, and waits for their ticks.
+  ///
+  /// A member that is not running contributes timer_not_running_error; the others fire.
+  /// @param options  see group_trigger_options
+  /// @par Completion signature, completes when, per-operation cancellation
+  ///   as wait(); the targets go on whatever becomes of this wait.
+  /// @throws std::invalid_argument  if the timeout is not finite
+  template <class CompletionToken = default_token_t<executor_type>>
+  auto trigger(group_trigger_options options, CompletionToken&& token = CompletionToken{}) {
+    const group_wait_options waiting{.timeout = options.timeout,
+                                     .return_exceptions = options.return_exceptions};
+    return initiate(waiting, true, token);
+  }
+  /// Fires all members and waits for their ticks without bound.
+  template <class CompletionToken = default_token_t<executor_type>>
+    requires(!std::convertible_to<CompletionToken, group_trigger_options>)
+  auto trigger(CompletionToken&& token = CompletionToken{}) {
+    return initiate({}, true, token);
+  }
+
+  /// Makes the group inactive, stops all members at the same time, and waits for their clean-up.
+  ///
+  /// It stops those that the group did not start, too.
+  /// @par Completion signature
+  ///   `void(std::exception_ptr)`
+  /// @par Completes when
+  ///   every member is cleaned up, each as timer::cancel() says. Never with an error of a member:
+  ///   what keeps one from being cancelled is logged, and the others are cancelled nevertheless.
+  /// @par Per-operation cancellation
+  ///   `terminal`, `partial`, `total`: ends this wait with `operation_aborted`; the stop goes on.
+  template <class CompletionToken = default_token_t<executor_type>>
+  auto cancel_all(CompletionToken&& token = CompletionToken{}) {
+    return net::async_initiate<CompletionToken, void(std::exception_ptr)>(
+        detail::initiate_group_stop{shared_state(), std::nullopt}, token);
+  }
+
+  /// Is cancel_all() for a thread that can't wait asynchronously: returns after the clean-up.
+  ///
+  /// @param timeout  left out: waits without bound. If it passes the stop goes on by itself.
+  /// @throws threadsafe_dispatch_error  if never started; if the group's context is gone, or a
+  ///   member's goes meanwhile; on a thread that runs the group's context or a member's
+  /// @throws timeout_error
+  void cancel_threadsafe(std::optional<interval> timeout = {}) {
+    using operation = detail::blocking_operation<detail::group_stop_operation>;
+    detail::check_timeout(timeout);
+    state().check_may_block("cancel_threadsafe", "co_await cancel_all()");
+    const auto place = std::make_shared<typename operation::place>();
+    auto op =
+        base::ref_ptr<operation>::adopt(new operation(place, state().deactivate(), state().name()));
+    op.detach()->begin(nullptr, state().where(), std::nullopt);
+    const auto outcome = place->wait(timeout);
+    if (!outcome) {
+      throw detail::did_not("cancel_threadsafe", "cancellation did not complete", *timeout);
+    }
+    if (outcome->error) {
+      std::rethrow_exception(outcome->error);
+    }
+  }
+
+  /// Tells whether the group is active and all its members run; true for an active empty group.
+  [[nodiscard]] bool is_running() const { return state_ && state_->is_running(); }
+  /// Returns the number of members, running or not.
+  [[nodiscard]] std::size_t size() const { return state().size(); }
+  /// Tells whether a timer is a member.
+  [[nodiscard]] bool contains(const timer_ref& timer) const {
+    const auto all = state().references();
+    return std::find(all.begin(), all.end(), timer) != all.end();
+  }
+  /// Begins an iteration, in the order of insertion, over the members of this moment.
+  [[nodiscard]] iterator begin() const;
+  [[nodiscard]] static std::default_sentinel_t end() noexcept { return std::default_sentinel; }
+  /// Returns the name; empty if none was given.
+  [[nodiscard]] std::string name() const { return state().name(); }
+  /// Returns the executor given; empty once its context is gone.
+  [[nodiscard]] executor_type get_executor() const { return state().where().executor(); }
+
+  /// Describes the group in one line: name, number of members, active or not.
+  [[nodiscard]] friend std::string to_string(const timer_group& group) {
+    return group.state().describe();
+  }
+  friend std::ostream& operator<<(std::ostream& out, const timer_group& group) {
+    return out << to_string(group);
+  }
+
+ private:
+  template <class>
+  friend struct detail::scope_of;
+
+  [[nodiscard]] const std::shared_ptr<detail::group_state>& shared_state() const {
+    if (!state_) {
+      throw std::logic_error("async_timer: this timer_group was moved from");
+    }
+    return state_;
+  }
+  [[nodiscard]] detail::group_state& state() const { return *shared_state(); }
+
+  template <class CompletionToken>
+  auto initiate(const group_wait_options& options, bool trigger, CompletionToken& token) {
+    detail::check_timeout(options.timeout);
+    return net::async_initiate<CompletionToken,
+                               void(std::exception_ptr, std::vector<group_result>)>(
+        detail::initiate_group_values{shared_state(), options, trigger}, token);
+  }
+
+  std::shared_ptr<detail::group_state> state_;
+};
+
+/// Goes through the members that the group had when begin() was called; copies share that list.
+class timer_group::iterator {
+ public:
+  using iterator_concept = std::forward_iterator_tag;
+  using iterator_category = std::forward_iterator_tag;
+  using value_type = timer_ref;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const timer_ref*;
+  using reference = const timer_ref&;
+
+  iterator() = default;
+  explicit iterator(std::vector<timer_ref> members)
+      : members_(std::make_shared<const std::vector<timer_ref>>(std::move(members))) {}
+
+  reference operator*() const { return (*members_)[at_]; }
+  pointer operator->() const { return &**this; }
+  iterator& operator++() {
+    ++at_;
+    return *this;
+  }
+  iterator operator++(int) { return std::exchange(*this, std::next(*this)); }
+  friend bool operator==(const iterator&, const iterator&) = default;
+  friend bool operator==(const iterator& at, std::default_sentinel_t) noexcept {
+    return !at.members_ || at.at_ == at.members_->size();
+  }
+
+ private:
+  std::shared_ptr<const std::vector<timer_ref>> members_;
+  std::size_t at_ = 0;
+};
+
+inline timer_group::iterator timer_group::begin() const { return iterator(state().references()); }
+
+namespace detail {
+
+/// Enters a group, active or not, by starting who doesn't run; leaves it by cancel_all().
+template <std::derived_from<timer_group> Group>
+struct scope_of<Group> {
+  /// Gives the error if a member could not be started; then leave() stops those that were.
+  std::exception_ptr enter(Group& group) {
+    failure_ = group.state().start(true, started_);
+    return failure_;
+  }
+
+  template <class CompletionToken>
+  auto leave(Group& group, CompletionToken&& token) {
+    initiate_group_stop stop{group.shared_state(), std::nullopt};
+    if (failure_) {
+      stop.only = std::move(started_);
+    }
+    return net::async_initiate<CompletionToken, void(std::exception_ptr)>(std::move(stop), token);
+  }
+
+ private:
+  timer_cores started_;
+  std::exception_ptr failure_;
+};
+
+}  // namespace detail
+
+ASYNC_TIMER_END_NAMESPACE
+
+#endif  // ASYNC_TIMER_TIMER_TIMER_GROUP_HPP
