@@ -79,7 +79,8 @@ TEST_CASE("22.2 trigger_threadsafe: of a timer without values returns") {
 
 TEST_CASE("22.2 trigger_threadsafe: throws what the target throws") {
   event_loop loop;
-  async_timer::timer t{loop.io, 1h,
+  async_timer::timer t{loop.io,
+                       1h,
                        []() -> int { throw std::runtime_error("no answer"); },
                        {.initial_delay = 1h, .on_error = [] {}}};
   t.start();
@@ -118,10 +119,10 @@ TEST_CASE("22.4, 19.6 guards: a timer that was never started") {
   event_loop loop;
   async_timer::timer t{loop.io, 1h, [] { return 1; }};
   auto unbound = async_timer::every(1h)([] { return 1; });
-  for (const auto& got : {thrown_by([&] { t.cancel_threadsafe(); }),
-                          thrown_by([&] { t.trigger_threadsafe(); }),
-                          thrown_by([&] { unbound.cancel_threadsafe(); }),
-                          thrown_by([&] { unbound.trigger_threadsafe(); })}) {
+  for (const auto& got :
+       {thrown_by([&] { t.cancel_threadsafe(); }), thrown_by([&] { t.trigger_threadsafe(); }),
+        thrown_by([&] { unbound.cancel_threadsafe(); }),
+        thrown_by([&] { unbound.trigger_threadsafe(); })}) {
     CHECK(got.kind == "dispatch");
     CHECK(has(got.text, "has not been started yet"));
     CHECK(has(got.text, "Call start() first"));
@@ -313,7 +314,7 @@ TEST_CASE("22.10 blocking forms: on a thread of another event loop") {
 TEST_CASE("22.3, 26.4, D33 close_threadsafe: from any thread, with a dead context, never throws") {
   auto loop = std::make_unique<event_loop>();
   async_timer::timer t{loop->io, 100us, [] { return 1; }};
-  auto feed = t.subscribe({.maxsize = 5});
+  auto feed = t.subscribe();
   auto on_dead = t.subscribe();
   t.start();
   t.trigger_threadsafe();

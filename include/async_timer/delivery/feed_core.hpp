@@ -57,9 +57,9 @@ inline void report_drop(std::string_view feed, std::int64_t maxsize,
 template <class V>
 class feed_core;
 
-/// Waits for the next value of a feed.
+/// Waits for the next value of a feed, and for the end of its handler's context.
 template <class V>
-class feed_waiter : public operation {
+class feed_waiter : public operation, private shutdown_listener {
  public:
   explicit feed_waiter(feed_core<V>& feed) noexcept : feed_(&feed) {}
 
@@ -73,8 +73,33 @@ class feed_waiter : public operation {
  protected:
   ~feed_waiter() override = default;
 
-  bool may_complete() noexcept { return true; }
+  bool may_complete() noexcept {
+    if (const auto watched = std::exchange(watched_, nullptr)) {
+      watched->unwatch(*this);
+    }
+    return true;
+  }
 
+ private:
+  /// Lets it go with the context of its handler, which may be another one than the timer's.
+  void watch(const net::any_io_executor& where) {
+    if (where) {
+      watched_ = scheduler_service::of(where);
+      watched_->watch(*this);
+    }
+  }
+  void hold() noexcept final { add_ref(); }
+  void on_shutdown() noexcept final {
+    const auto self = base::ref_ptr<feed_waiter>::adopt(this);
+    const auto feed = feed_;
+    if (feed && feed->take_out(*this)) {
+      this->abandon();
+    }
+  }
+
+  std::shared_ptr<scheduler> watched_;
+
+ protected:
   friend class feed_core<V>;
   base::ref_ptr<feed_core<V>> feed_;
   std::optional<published<V>> value_;
@@ -84,14 +109,9 @@ class feed_waiter : public operation {
 };
 
 template <class V>
-class feed_core final : public feed_base, private shutdown_listener {
+class feed_core final : public feed_base {
  public:
   feed_core(std::int64_t maxsize, std::string_view name) : maxsize_(maxsize), name_(name) {}
-  ~feed_core() override {
-    if (watched_) {
-      watched_->unwatch(*this);
-    }
-  }
 
   [[nodiscard]] std::int64_t size() const noexcept {
     const std::scoped_lock lock(lock_);
@@ -167,9 +187,6 @@ class feed_core final : public feed_base, private shutdown_listener {
   ///
   /// @param where  the handler's executor: if its context goes away the waiter goes with it
   void enroll(base::ref_ptr<feed_waiter<V>> op, const net::any_io_executor& where) {
-    if (where) {
-      watch(where);
-    }
     {
       const std::scoped_lock lock(lock_);
       if (!values_.empty()) {
@@ -179,6 +196,7 @@ class feed_core final : public feed_base, private shutdown_listener {
       } else if (ended_) {
         op->error_ = std::exchange(failure_, nullptr);
       } else {
+        op->watch(where);
         waiters_.enlist(*op.detach());
         return;
       }
@@ -195,6 +213,16 @@ class feed_core final : public feed_base, private shutdown_listener {
     }
     waiters_.claim(op);
     op.error_ = stop_outcome();
+    return true;
+  }
+
+  /// Claims one waiter whose context goes away; false if it is claimed already.
+  bool take_out(feed_waiter<V>& op) noexcept {
+    const std::scoped_lock lock(lock_);
+    if (!op.waiting) {
+      return false;
+    }
+    waiters_.claim(op);
     return true;
   }
 
@@ -262,28 +290,8 @@ class feed_core final : public feed_base, private shutdown_listener {
     return receiver;
   }
 
-  void watch(const net::any_io_executor& where) {
-    const std::scoped_lock lock(watch_lock_);
-    if (!watched_) {
-      watched_ = scheduler_service::of(where);
-      watched_->watch(*this);
-    }
-  }
-
-  void on_shutdown() noexcept override {
-    const base::ref_ptr<feed_core> self(this);
-    operation_list waiters;
-    {
-      const std::scoped_lock lock(lock_);
-      waiters_.claim_all(waiters);
-    }
-    waiters.abandon_all();
-  }
-
   const std::int64_t maxsize_;
   const std::string name_;
-  std::mutex watch_lock_;
-  std::shared_ptr<scheduler> watched_;
 
   mutable base::word_lock lock_;
   core::ring_buffer<entry> values_;  ///< in the order of their serial numbers

@@ -16,7 +16,9 @@ class shutdown_listener {
   shutdown_listener(const shutdown_listener&) = delete;
   shutdown_listener& operator=(const shutdown_listener&) = delete;
 
-  /// Frees what waits and calls nobody; may destroy this object.
+  /// Keeps this object until on_shutdown(); called while it is still linked, under a lock.
+  virtual void hold() noexcept = 0;
+  /// Frees what waits and calls nobody; ends what hold() began, and may destroy this object.
   virtual void on_shutdown() noexcept = 0;
 
  protected:
@@ -53,10 +55,11 @@ class shutdown_listeners {
       listener.next_listener_->prev_listener_ = listener.prev_listener_;
     }
   }
-  /// Unlinks any one; null if there is none.
+  /// Holds and unlinks any one; null if there is none.
   shutdown_listener* pop() noexcept {
     shutdown_listener* const next = first_;
     if (next != nullptr) {
+      next->hold();
       unlink(*next);
     }
     return next;
