@@ -155,8 +155,8 @@ TEST_CASE_FIXTURE(virtual_context, "19.4 every: hands on mode, initial delay and
 
 TEST_CASE_FIXTURE(virtual_context, "19.4 every: hands on jitter") {
   std::vector<std::chrono::nanoseconds> at;
-  auto t = async_timer::every(10s, {.mode = async_timer::mode::fixed_rate,
-                                    .jitter = 0.5})([&] { at.push_back(elapsed()); });
+  auto t = async_timer::every(10s, {.mode = async_timer::mode::fixed_rate, .jitter = 0.5})(
+      [&] { at.push_back(elapsed()); });
   t.start(io);
   clock.advance(100s);
   REQUIRE(at.size() >= 10);
@@ -169,8 +169,8 @@ TEST_CASE_FIXTURE(virtual_context, "19.4 every: hands on jitter") {
 
 TEST_CASE_FIXTURE(virtual_context, "19.4 every: without on_error a failure is logged as usual") {
   const log_recorder log;
-  auto t = async_timer::every(1s, {.name = "refresh"})(
-      []() -> int { throw std::runtime_error("no answer"); });
+  auto t = async_timer::every(
+      1s, {.name = "refresh"})([]() -> int { throw std::runtime_error("no answer"); });
   t.start(io);
   clock.advance(0s);
   REQUIRE(log.records().size() == 1);
@@ -194,7 +194,8 @@ TEST_CASE("19.5 every: there is no start option") {
                        std::invalid_argument);
 }
 
-TEST_CASE_FIXTURE(virtual_context, "19.6 every: lives at namespace scope; start binds the executor") {
+TEST_CASE_FIXTURE(virtual_context,
+                  "19.6 every: lives at namespace scope; start binds the executor") {
   global_calls = 0;
   const auto hits = global_timer.hit_count();
   CHECK(global_timer.name() == "global");

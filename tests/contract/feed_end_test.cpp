@@ -27,7 +27,8 @@ class failing_timer : public virtual_context {
  public:
   int n = 0;
   std::exception_ptr failure = std::make_exception_ptr(std::runtime_error("no answer"));
-  async_timer::timer<int> t{io, 1s,
+  async_timer::timer<int> t{io,
+                            1s,
                             [this] {
                               if (++n == 3) std::rethrow_exception(failure);
                               return n;
@@ -211,7 +212,8 @@ TEST_CASE_FIXTURE(failing_timer, "13.13, 13.24 end: shedding load doesn't lose i
   CHECK(out_of_work());
 }
 
-TEST_CASE_FIXTURE(failing_timer, "13.19, 13.18 close: after the end changes nothing, even a failure") {
+TEST_CASE_FIXTURE(failing_timer,
+                  "13.19, 13.18 close: after the end changes nothing, even a failure") {
   auto feed = t.subscribe();
   t.start();
   clock.advance(5s);
@@ -302,9 +304,10 @@ TEST_CASE_FIXTURE(virtual_context, "13.27, D15 feed: made in on_stop it is one o
   std::optional<async_timer::timer<int>> t;
   std::optional<feed_of_int> feed;
   int n = 0;
-  t.emplace(io, 1s, [&] { return ++n; }, async_timer::timer_options{.on_stop = [&] {
-              if (!feed) feed.emplace(t->subscribe());
-            }});
+  t.emplace(
+      io, 1s, [&] { return ++n; }, async_timer::timer_options{.on_stop = [&] {
+        if (!feed) feed.emplace(t->subscribe());
+      }});
   t->start();
   clock.advance(0s);
   t->request_stop();
@@ -345,7 +348,8 @@ TEST_CASE_FIXTURE(counting_timer, "13.30, D9b feed: ends when the timer is stopp
   CHECK(out_of_work());
 }
 
-TEST_CASE_FIXTURE(virtual_context, "13.30 feed: ends when a start is cancelled, with initial delay") {
+TEST_CASE_FIXTURE(virtual_context,
+                  "13.30 feed: ends when a start is cancelled, with initial delay") {
   async_timer::timer t{io, 1s, [] { return 1; }, {.initial_delay = 1h}};
   auto feed = t.subscribe();
   const auto waiting = take(feed);
@@ -385,7 +389,8 @@ TEST_CASE_FIXTURE(virtual_context, "13.23, D9 feed: outlives its timer; the valu
   CHECK(out_of_work());
 }
 
-TEST_CASE_FIXTURE(virtual_context, "D15, 13.23 feed: of a timer that never ran ends with the timer") {
+TEST_CASE_FIXTURE(virtual_context,
+                  "D15, 13.23 feed: of a timer that never ran ends with the timer") {
   std::optional<feed_of_int> feed;
   std::shared_ptr<taken<int>> waiting;
   {
@@ -447,7 +452,8 @@ TEST_CASE_FIXTURE(counting_timer, "13.22, D19 feed: destroyed by its own consume
   CHECK(out_of_work());
 }
 
-TEST_CASE_FIXTURE(counting_timer, "13.22, 13.16 feed: destroyed by one consumer, it ends the others") {
+TEST_CASE_FIXTURE(counting_timer,
+                  "13.22, 13.16 feed: destroyed by one consumer, it ends the others") {
   std::optional<feed_of_int> feed(t.subscribe());
   auto other = std::make_shared<taken<int>>();
   feed->next([&](std::exception_ptr, std::optional<int>) { feed.reset(); });
@@ -479,9 +485,8 @@ TEST_CASE_FIXTURE(counting_timer, "13.23, D9 timer: destroyed by a consumer of i
 }
 
 TEST_CASE_FIXTURE(virtual_context, "13.11 failure: arrives in a coroutine as an exception") {
-  async_timer::timer t{io, 1s,
-                       []() -> int { throw std::runtime_error("no answer"); },
-                       {.on_error = [] {}}};
+  async_timer::timer t{
+      io, 1s, []() -> int { throw std::runtime_error("no answer"); }, {.on_error = [] {}}};
   auto feed = t.subscribe();
   std::string failed;
   auto consumer = [&]() -> net::awaitable<void> {
@@ -499,7 +504,8 @@ TEST_CASE_FIXTURE(virtual_context, "13.11 failure: arrives in a coroutine as an 
   CHECK(out_of_work());
 }
 
-TEST_CASE_FIXTURE(failing_timer, "13.11, 13.26 shared feed: the failure after the values, then over") {
+TEST_CASE_FIXTURE(failing_timer,
+                  "13.11, 13.26 shared feed: the failure after the values, then over") {
   auto feed = t.subscribe_shared();
   t.start();
   clock.advance(5s);

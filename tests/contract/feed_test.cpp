@@ -209,7 +209,8 @@ TEST_CASE_FIXTURE(counting_timer, "13.7 feed: full, it drops the oldest and keep
   CHECK(out_of_work());
 }
 
-TEST_CASE_FIXTURE(counting_timer, "13.7 feed: who waits gets the value, nothing is dropped for it") {
+TEST_CASE_FIXTURE(counting_timer,
+                  "13.7 feed: who waits gets the value, nothing is dropped for it") {
   const log_recorder log;
   auto feed = t.subscribe({.maxsize = 1});
   reading<int> got;
@@ -258,7 +259,8 @@ TEST_CASE_FIXTURE(counting_timer, "13.8 feed: pushed = consumed + dropped + buff
   CHECK(out_of_work());
 }
 
-TEST_CASE_FIXTURE(counting_timer, "13.24, 13.9 drop_oldest: counts what it drops, and logs nothing") {
+TEST_CASE_FIXTURE(counting_timer,
+                  "13.24, 13.9 drop_oldest: counts what it drops, and logs nothing") {
   const log_recorder log;
   auto feed = t.subscribe();
   CHECK(feed.drop_oldest() == 0);
@@ -297,7 +299,8 @@ TEST_CASE_FIXTURE(counting_timer, "13.25 drop_oldest: qsize - 1 keeps just the n
   CHECK(out_of_work());
 }
 
-TEST_CASE_FIXTURE(counting_timer, "13.17, 13.18 close: keeps what is buffered, takes nothing more") {
+TEST_CASE_FIXTURE(counting_timer,
+                  "13.17, 13.18 close: keeps what is buffered, takes nothing more") {
   auto feed = t.subscribe();
   auto other = t.subscribe();
   start(2);
@@ -637,8 +640,8 @@ class held_consumers : public counting_timer {
     std::shared_ptr<taken<int>> got = std::make_shared<taken<int>>();
   };
   void take_there(feed_of_int& feed, one& by) {
-    feed.next(net::bind_cancellation_slot(by.signal.slot(),
-                                          net::bind_executor(there, into(by.got))));
+    feed.next(
+        net::bind_cancellation_slot(by.signal.slot(), net::bind_executor(there, into(by.got))));
   }
   void run_there() {
     there.restart();
@@ -649,7 +652,8 @@ class held_consumers : public counting_timer {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(held_consumers, "13.29 next: cancelled after it was given a value, it gives it back") {
+TEST_CASE_FIXTURE(held_consumers,
+                  "13.29 next: cancelled after it was given a value, it gives it back") {
   auto feed = t.subscribe();
   one a;
   take_there(feed, a);
@@ -736,7 +740,8 @@ TEST_CASE_FIXTURE(held_consumers, "13.29, 13.8 next: what comes back keeps to th
   CHECK(out_of_work());
 }
 
-TEST_CASE_FIXTURE(held_consumers, "13.29 next: a value given back after the end is still read first") {
+TEST_CASE_FIXTURE(held_consumers,
+                  "13.29 next: a value given back after the end is still read first") {
   auto feed = t.subscribe();
   one a;
   take_there(feed, a);

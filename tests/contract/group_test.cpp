@@ -115,7 +115,7 @@ TEST_CASE_FIXTURE(
 }
 
 TEST_CASE_FIXTURE(virtual_context,
-                  "20.4 20.7 group: a scope starts who doesn't run, and cancels all at its end") {
+                  "20.4, 20.7 group: a scope starts who doesn't run, and cancels all at its end") {
   int stops = 0;
   timer_group group{io};
   auto& first = group.add(timer{io, 1s, [] {}, {.on_stop = [&] { ++stops; }}});

@@ -29,10 +29,15 @@ namespace detail {
 
 /// Is the stop outcome; one object for the process, since it never differs.
 inline std::exception_ptr stop_outcome() noexcept {
-  // Never destroyed: timers at namespace scope may stop at the very end.
-  static const std::exception_ptr& outcome = *new std::exception_ptr(
-      std::make_exception_ptr(system_error(net::error::operation_aborted, "async_timer: stopped")));
-  return outcome;
+  // Never destroyed, since timers at namespace scope may stop at the very end: hence the union.
+  static const union keeper {
+    keeper()
+        : outcome(std::make_exception_ptr(
+              system_error(net::error::operation_aborted, "async_timer: stopped"))) {}
+    ~keeper() {}
+    std::exception_ptr outcome;
+  } kept;
+  return kept.outcome;
 }
 
 }  // namespace detail

@@ -37,10 +37,8 @@ class rendezvous {
   std::optional<Outcome> wait(const std::optional<interval>& timeout) {
     std::unique_lock lock(mutex_);
     const auto is_there = [this] { return outcome_.has_value(); };
-    if (!timeout) {
-      arrived_.wait(lock, is_there);
-    } else if (const auto bound = timeout->nanoseconds(); bound < longest) {
-      arrived_.wait_for(lock, bound, is_there);
+    if (timeout && timeout->nanoseconds() < longest) {
+      arrived_.wait_for(lock, timeout->nanoseconds(), is_there);
     } else {
       arrived_.wait(lock, is_there);
     }

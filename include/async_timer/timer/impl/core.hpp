@@ -172,7 +172,7 @@ inline void timer_core::enroll_stop(base::ref_ptr<stop_waiter> op, const void* c
     const std::scoped_lock lock(lock_);
     waits = current_phase() != stopped && !is_inside(caller);
     if (waits) {
-      cold().stop_waiters.enlist(*op.get());
+      cold().stop_waiters.enlist(*op);
     }
     in_target = request_stop_locked(interrupting);
     if (waits) {
