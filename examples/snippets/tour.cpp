@@ -8,6 +8,7 @@
 #include <optional>
 #include <ranges>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -348,7 +349,37 @@ void blocking() {
   int direct = refresh_sensor.func();                  // the undecorated function
   //]
   pool.join();
-  expect(fresh == direct);
+  expect(direct > fresh);
+}
+
+asio::awaitable<void> groups() {
+  auto executor = co_await asio::this_coro::executor;
+  //[group
+  async_timer::timer_group caches{executor, {.name = "caches"}};
+  auto& prices = caches.add(async_timer::timer{executor, 5s, read_sensor});
+  caches.add(async_timer::timer{executor, 60s, [] { return std::string("pruned"); }});
+  auto body = [&]() -> asio::awaitable<void> {
+    co_await caches.wait({.hit_count = 1});  // until each has succeeded once
+    co_await caches.trigger();               // fire all of them now
+  };
+  co_await async_timer::scoped(caches, body);  // all started, and all cancelled at the end
+  //]
+  expect(prices.hit_count() == 2 && !caches.is_running());
+}
+
+asio::awaitable<void> stop_signals() {
+  const auto executor = co_await asio::this_coro::executor;
+  //[stop_on
+  std::stop_source shutdown;
+  async_timer::timer_options options;
+  options.stop_on = async_timer::stop_when(shutdown.get_token());  // also operations, other timers
+  async_timer::timer sensor{executor, 1s, read_sensor, options};
+  sensor.start();
+  co_await sensor.wait({.hits = 2});
+  shutdown.request_stop();  // a tick in flight is completed, then the run ends
+  co_await sensor.wait();
+  //]
+  expect(sensor.hit_count() == 2);
 }
 
 asio::awaitable<void> logging() {
@@ -397,6 +428,8 @@ int main() {
   run_in_virtual_time(targets);
   run_in_virtual_time(callbacks);
   run_in_virtual_time(cancellation);
+  run_in_virtual_time(groups);
+  run_in_virtual_time(stop_signals);
   run_in_virtual_time(logging);
   run_in_virtual_time(pitfall);
   by_hand();
