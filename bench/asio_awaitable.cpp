@@ -23,7 +23,8 @@ class asio_awaitable final : public bench::contestant_base {
     for (std::uint64_t i = 0; i < work_.timers; ++i) {
       net::co_spawn(*context_, loop(i), net::detached);
     }
-    context_->poll();
+    // Each loop as far as its first wait; no further, for those that are due already.
+    for (std::uint64_t i = 0; i < work_.timers; ++i) context_->poll_one();
     context_->restart();
   }
   void run() override { context_->run(); }

@@ -63,10 +63,16 @@ def run_one(folder, contestant, scenario, warm_up, measured):
     command = [os.path.join(folder, contestant), str(timers), str(period), str(warm_up), str(measured)]
     if shutil.which("taskset") and (os.cpu_count() or 1) > 1:
         command = ["taskset", "-c", "1", *command]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    except subprocess.TimeoutExpired:
+        sys.exit(f"bench: {contestant} does not end in {scenario}")
     if done.returncode != 0:
         sys.exit(f"bench: {contestant} failed in {scenario}: {done.stderr.strip()[-300:]}")
-    return json.loads(done.stdout)
+    result = json.loads(done.stdout.replace("inf", "Infinity"))
+    if result["ticks"] == 0:
+        sys.exit(f"bench: {contestant} did not tick in {scenario}")
+    return result
 
 
 def measure(args):

@@ -7,16 +7,12 @@ bench::net::awaitable<void> tick(Fleet& fleet, std::uint64_t i) {
   co_return;
 }
 
-namespace {
-
 struct awaitable_target {
   template <class Fleet>
   auto operator()(Fleet& fleet, std::uint64_t i) const {
     return [&fleet, i] { return tick(fleet, i); };
   }
 };
-
-}  // namespace
 
 int main(int argc, char** argv) {
   return bench::main_of<bench::timer_fleet<awaitable_target>>(argc, argv, "timer_awaitable");

@@ -22,6 +22,7 @@ class timer_fleet final : public contestant_base {
     async_timer::timer<void> first(context_, work_.period, [] {}, {.start = true});
     first.request_stop();
     context_.poll();
+    context_.restart();
   }
 
   bool tick(std::uint64_t timer) {

@@ -92,7 +92,7 @@ class tagged_executor {
     return *this;
   }
   ~tagged_executor() {
-    if (tracked_) {
+    if (tracked_ && tag_) {
       tag_->drop_work();
     }
   }
@@ -138,7 +138,7 @@ class tagged_executor {
  private:
   tagged_executor(const base::ref_ptr<executor_tag>& tag, bool never, bool tracked_work) noexcept
       : tag_(tag), never_(never), tracked_(tracked_work) {
-    if (tracked_) {
+    if (tracked_ && tag_) {  // always there; g++ 12 warns of a null one at -O2 if not asked
       tag_->add_work();
     }
   }
