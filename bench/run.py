@@ -27,7 +27,7 @@ SCENARIOS = {
 }
 CONTESTANTS = ["timer_plain", "timer_awaitable", "asio_callback", "asio_awaitable"]
 
-OURS, LOOP, OURS_CORO, LOOP_CORO = CONTESTANTS
+OURS, OURS_CORO, LOOP, LOOP_CORO = CONTESTANTS
 # name: (text, function of the medians -> value, must, moonshot); smaller is better
 BARS = {
     "P1": ("CPU per tick in F, plain, against the callback loop",
