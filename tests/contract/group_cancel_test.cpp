@@ -257,7 +257,7 @@ TEST_CASE_FIXTURE(virtual_context,
 }
 
 TEST_CASE_FIXTURE(virtual_context,
-                  "20.12 20.16 group: its own cancellation ends a wait and touches no timer") {
+                  "20.12, 20.16 group: its own cancellation ends a wait and touches no timer") {
   timer_group group{io};
   auto& member = group.add(timer{io, 1s, [] { return 1; }, {.initial_delay = 1s}});
   group.add(timer{io, 1s, [] { return 1; }, {.initial_delay = 1s}});

@@ -67,7 +67,7 @@ TEST_CASE_FIXTURE(virtual_context,
 }
 
 TEST_CASE_FIXTURE(virtual_context,
-                  "20.1 D30 group: one timer can't be a member twice, since adding moves it") {
+                  "20.1, D30 group: one timer can't be a member twice, since adding moves it") {
   timer_group group{io};
   timer t{io, 1s, [] {}};
   group.add(std::move(t));
@@ -100,7 +100,7 @@ TEST_CASE_FIXTURE(virtual_context,
 
 TEST_CASE_FIXTURE(
     virtual_context,
-    "20.3 D30 group: add with a start that fails leaves group and timer as they were") {
+    "20.3, D30 group: add with a start that fails leaves group and timer as they were") {
   timer_group group{io};
   group.start();
   timer t{io, 1s, [] { return 7; }};
@@ -270,7 +270,7 @@ TEST_CASE_FIXTURE(virtual_context,
 }
 
 TEST_CASE_FIXTURE(virtual_context,
-                  "20.11 20.16 group: an empty group gives an empty list at once, never inline") {
+                  "20.11, 20.16 group: an empty group gives an empty list at once, never inline") {
   timer_group group{io};
   outcome<results> waited;
   outcome<results> fired;
@@ -308,7 +308,7 @@ TEST_CASE_FIXTURE(virtual_context,
 }
 
 TEST_CASE_FIXTURE(virtual_context,
-                  "20.12 D31 group: the timeout of a wait is an error, also of an idle one") {
+                  "20.12, D31 group: the timeout of a wait is an error, also of an idle one") {
   timer_group group{io};
   auto& first = group.add(timer{io, 1s, [] { return 1; }});
   auto& second = group.add(timer{io, 1s, [] { return 2; }});
@@ -374,7 +374,7 @@ TEST_CASE_FIXTURE(virtual_context,
 
 TEST_CASE_FIXTURE(
     virtual_context,
-    "20.13 D31 group: the first error withdraws the siblings' waits and ends the wait") {
+    "20.13, D31 group: the first error withdraws the siblings' waits and ends the wait") {
   timer_group group{io};
   auto& good = group.add(timer{io, 1s, [] { return 1; }});
   int left = 2;
@@ -422,8 +422,9 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(kind_of(list[3].outcome.error()) == "not_running");
 }
 
-TEST_CASE_FIXTURE(virtual_context,
-                  "20.15 D31b group: a member that met the condition already contributes nothing") {
+TEST_CASE_FIXTURE(
+    virtual_context,
+    "20.15, D31b group: a member that met the condition already contributes nothing") {
   timer_group group{io};
   auto& early = group.add(timer{io, 1s, [] { return 1; }, {.start = true}});
   clock.advance(2s);
