@@ -31,24 +31,6 @@
 #include <utility>
 #include <vector>
 
-#if defined(__SANITIZE_THREAD__)
-#define ASYNC_TIMER_TESTS_UNDER_TSAN
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define ASYNC_TIMER_TESTS_UNDER_TSAN
-#endif
-#endif
-#if defined(ASYNC_TIMER_TESTS_UNDER_TSAN)
-// Asio counts the references of a type-erased executor with a release decrement and an acquire
-// fence before the delete; ThreadSanitizer doesn't understand fences and reports the delete.
-extern "C" const char* __tsan_default_suppressions();
-extern "C" const char* __tsan_default_suppressions() {
-  return "race:~shared_target_executor\n"
-         "race:execution::detail::any_executor_base::destroy_shared\n"
-         "race:asio::detail::ref_count_down\n";
-}
-#endif
-
 namespace {
 
 namespace net = async_timer::net;
