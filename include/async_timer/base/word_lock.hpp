@@ -18,7 +18,7 @@ class word_lock {
   void lock() noexcept {
     std::uint32_t expected = free;
     if (state_.compare_exchange_strong(expected, held, std::memory_order_acquire,
-                                       std::memory_order_relaxed)) {
+                                       std::memory_order_relaxed)) [[likely]] {
       return;
     }
     lock_contended();
@@ -31,7 +31,7 @@ class word_lock {
   }
 
   void unlock() noexcept {
-    if (state_.exchange(free, std::memory_order_release) == awaited) {
+    if (state_.exchange(free, std::memory_order_release) == awaited) [[unlikely]] {
       state_.notify_one();
     }
   }

@@ -147,16 +147,24 @@ bool timing_wheel::take_due(std::int64_t now, std::size_t& room, Sink& sink) noe
   if (level.empty() || !level.occupied(hierarchy_.cursor())) return true;
   wheel_slot& slot = level.slot_of(hierarchy_.cursor());
   if (slot.min_due > now) return true;
+  if (room == 0) return false;
   std::int64_t earliest_left = wheel_slot::nothing_due;
   wheel_chunk* const last = slot.tail;
   wheel_chunk* chunk = slot.head();
+  // Memory takes as long as some fifty entries: chunks are asked for three ahead, their nodes one.
+  wheel_chunk* ahead = chunk;
+  const auto look_ahead = [&ahead, last] {
+    if (ahead == last) return;  // not round the ring, to chunks dropped meanwhile
+    ahead = ahead->next;
+    prefetch_chunk(*ahead);
+  };
+  look_ahead();
   prefetch_nodes(*chunk);
+  look_ahead();
   for (;;) {
     wheel_chunk* const next = chunk == last ? nullptr : chunk->next;
-    if (next != nullptr) {
-      prefetch_nodes(*next);
-      prefetch_chunk(*next->next);
-    }
+    look_ahead();
+    if (next != nullptr) prefetch_nodes(*next);
     for (unsigned i = 0; i < chunk->end; ++i) {
       wheel_entry& entry = chunk->entries[i];
       if (entry.node == nullptr) continue;

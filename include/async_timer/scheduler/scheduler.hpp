@@ -10,6 +10,7 @@
 #include <array>
 #include <async_timer/base/errors.hpp>
 #include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/word_lock.hpp>
 #include <async_timer/core/delay_histogram.hpp>
 #include <async_timer/core/random.hpp>
 #include <async_timer/core/time.hpp>
@@ -47,6 +48,7 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
         seeds_(std::random_device{}()) {}
 
   [[nodiscard]] core::time_point now() const noexcept { return time_.now(); }
+  [[nodiscard]] core::time_point recently() const noexcept { return time_.recently(); }
 
   /// Finds or makes the lane of an executor of this context.
   ///
@@ -112,7 +114,7 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   };
   class delivery;
 
-  using lock_type = std::unique_lock<std::mutex>;
+  using lock_type = std::unique_lock<base::word_lock>;
 
   void turn(bool posted) noexcept;
   void wake_up(std::uint64_t generation) noexcept;
@@ -136,7 +138,7 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   }
 
   time_source time_;
-  mutable std::mutex mutex_;
+  mutable base::word_lock mutex_;
   std::optional<core::timing_wheel> wheel_;  ///< always there; anew for virtual time
   ready_queue ready_;
   core::wake_policy wake_policy_;

@@ -7,6 +7,8 @@
 #include <async_timer/net/executor.hpp>
 #include <async_timer/net/tagged_executor.hpp>
 #include <async_timer/scheduler/scheduler.hpp>
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -21,6 +23,7 @@ class scheduler_service final : public net::execution_context::service {
 
   explicit scheduler_service(net::execution_context& context)
       : net::execution_context::service(context) {}
+  ~scheduler_service() override { forget(); }
 
   /// Returns the scheduler of the context that an executor belongs to.
   static std::shared_ptr<scheduler> of(const net::any_io_executor& executor) {
@@ -36,7 +39,26 @@ class scheduler_service final : public net::execution_context::service {
     return service.get(std::move(own));
   }
 
+  /// As of(), but asks the context only when this thread's last call was for another one.
+  static scheduler& near(const net::any_io_executor& executor) {
+    struct answer {
+      const net::execution_context* context = nullptr;
+      scheduler* found = nullptr;
+      std::uint64_t age = 0;
+    };
+    thread_local answer last;
+    const auto* context = &context_of(executor);
+    const auto now = age_.load(std::memory_order_acquire);
+    if (last.context != context || last.age != now) {
+      last = {context, of(executor).get(), now};
+    }
+    return *last.found;
+  }
+
  private:
+  /// Makes all answers of near() stale: another context may get this one's address.
+  static void forget() noexcept { age_.fetch_add(1, std::memory_order_acq_rel); }
+
   std::shared_ptr<scheduler> get(net::any_io_executor own) {
     const std::scoped_lock lock(mutex_);
     if (scheduler_ == nullptr) {
@@ -49,6 +71,7 @@ class scheduler_service final : public net::execution_context::service {
   }
 
   void shutdown() noexcept override {
+    forget();
     std::shared_ptr<scheduler> doomed;
     {
       const std::scoped_lock lock(mutex_);
@@ -60,6 +83,8 @@ class scheduler_service final : public net::execution_context::service {
     }
   }
 
+  static inline std::atomic<std::uint64_t> age_{1};
+
   std::mutex mutex_;
   std::shared_ptr<scheduler> scheduler_;
   bool is_shut_down_ = false;
@@ -67,7 +92,7 @@ class scheduler_service final : public net::execution_context::service {
 
 /// Returns where the ticks of timers with this executor run.
 inline base::ref_ptr<lane> lane_of(const net::any_io_executor& executor) {
-  return scheduler_service::of(executor)->lane_for(executor);
+  return scheduler_service::near(executor).lane_for(executor);
 }
 
 }  // namespace detail

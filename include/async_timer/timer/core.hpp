@@ -7,6 +7,7 @@
 
 #include <async_timer/base/inside_scope.hpp>
 #include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/slab_pool.hpp>
 #include <async_timer/base/word_lock.hpp>
 #include <async_timer/core/interval.hpp>
 #include <async_timer/core/pacemaker.hpp>
@@ -61,7 +62,7 @@ struct cold_state {
   std::int64_t failure_count = 0;
 };
 
-class timer_core : public schedule_node {
+class timer_core : public schedule_node, public base::from_slabs {
  public:
   // --- one reference for the handle, one for the active run, one for each pending operation
   void add_ref() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
@@ -195,10 +196,15 @@ class timer_core : public schedule_node {
   [[nodiscard]] std::uint32_t state() const noexcept {
     return state_.load(std::memory_order_relaxed);
   }
-  [[nodiscard]] phase current_phase() const noexcept {
-    return static_cast<phase>(state() & phase_mask);
+  [[nodiscard]] static phase phase_of(std::uint32_t state) noexcept {
+    return static_cast<phase>(state & phase_mask);
   }
+  [[nodiscard]] phase current_phase() const noexcept { return phase_of(state()); }
   [[nodiscard]] bool has(flag f) const noexcept { return (state() & f) != 0; }
+  // Written with the lock held, but for one step: begin_tick() goes from `scheduled` to `in_flight`
+  // without it. So in `scheduled` flags are changed with these two, and the others are not used.
+  std::uint32_t raise(flag f) noexcept { return state_.fetch_or(f, std::memory_order_acq_rel); }
+  void lower(flag f) noexcept { state_.fetch_and(~f, std::memory_order_acq_rel); }
   void set_phase(phase to) noexcept { set_state((state() & ~phase_mask) | to); }
   void set_state(std::uint32_t to) noexcept { state_.store(to, std::memory_order_release); }
 
@@ -221,6 +227,18 @@ class timer_core : public schedule_node {
   struct at_once {
     std::exception_ptr error;
   };
+  /// Is what the end of a run tells; a timer with nothing but a target has nothing to tell.
+  struct last_words {
+    std::exception_ptr failure = nullptr;
+    error_callback on_error{};
+    stop_callback on_stop{};
+  };
+  struct captures {
+    error_callback on_error;
+    stop_callback on_stop;
+    stop_signals stop_on;
+    std::shared_ptr<const feed_list> feeds;
+  };
   std::optional<at_once> outcome_at_once(const waiter& op, bool inside,
                                          const std::optional<interval>& timeout, bool trigger);
   std::exception_ptr not_running(const char* what) const;
@@ -228,13 +246,18 @@ class timer_core : public schedule_node {
   void check_startable() const;
   base::ref_ptr<stop_watch> start_locked(std::exception_ptr& former_failure);
   bool request_stop_locked(flag how) noexcept;
+  void trigger_locked() noexcept;
   core::step next_step(core::time_point now) noexcept;
   void claim_waiters(const std::exception_ptr& failure, operation_list& claimed) noexcept;
   void record_failure(const std::exception_ptr& failure, std::exception_ptr& former) noexcept;
   void call_on_error(const error_callback& on_error, const std::exception_ptr& failure) noexcept;
   void call_on_stop(const stop_callback& on_stop) noexcept;
   void release_signals(void (stop_watch::*how)() noexcept) noexcept;
-  void release_captures() noexcept;
+  void say(const last_words& words) noexcept;
+  void take_captures(std::optional<captures>& taken) noexcept;
+  void release_captures(std::optional<captures>& taken) noexcept;
+  static void end_all(const std::shared_ptr<const feed_list>& feeds,
+                      const std::exception_ptr& failure) noexcept;
   void end_feeds(const std::exception_ptr& failure) noexcept;
 };
 

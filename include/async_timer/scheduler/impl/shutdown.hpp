@@ -10,6 +10,13 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 namespace detail {
 
 inline base::ref_ptr<lane> scheduler::lane_for(const net::any_io_executor& given) {
+  {
+    const lock_type lock(mutex_);
+    check_alive();
+    if (const auto& latest = recent_lanes_.front(); latest && latest->executor_ == given) {
+      return latest;
+    }
+  }
   auto executor = untracked(untagged(given));
   base::ref_ptr<lane> evicted;
   const lock_type lock(mutex_);

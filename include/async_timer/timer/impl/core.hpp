@@ -154,14 +154,25 @@ inline void timer_core::enroll(base::ref_ptr<waiter> op, const void* caller,
         op->arm_deadline(my_scheduler(), timeout->nanoseconds());
       }
       list.enlist(*op.detach());
-      const bool held_back = current_phase() == settling || has(arming);
-      if (trigger && (held_back || (current_phase() == scheduled && my_scheduler().kick(*this)))) {
-        set_state(state() | triggered);
+      if (trigger) {
+        trigger_locked();
       }
       return;
     }
   }
   op.detach()->complete();
+}
+
+/// Asks for a tick now, unless one is on its way.
+inline void timer_core::trigger_locked() noexcept {
+  const bool held_back = current_phase() == settling || has(arming);
+  if (!held_back && current_phase() != scheduled) {
+    return;
+  }
+  const auto before = raise(triggered);  // first, since once kicked the tick may begin at once
+  if (!held_back && (phase_of(before) != scheduled || !my_scheduler().kick(*this))) {
+    lower(triggered);
+  }
 }
 
 inline void timer_core::enroll_stop(base::ref_ptr<stop_waiter> op, const void* caller) {

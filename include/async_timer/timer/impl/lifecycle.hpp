@@ -111,7 +111,7 @@ inline void timer_core::begin_ticking() noexcept {
     if (!has(arming)) {
       return;
     }
-    set_state(state() & ~arming);
+    lower(arming);
     if (has(stop_requested) || !my_scheduler().disarm(*this)) {
       return;  // on its way to its end
     }
@@ -147,29 +147,32 @@ inline void timer_core::request_graceful_stop() noexcept {
 /// Tells whether the target is to be interrupted, which needs the lock free. An interrupting stop
 /// may follow a graceful one.
 inline bool timer_core::request_stop_locked(flag how) noexcept {
-  const auto before = state();
   const flag wanted = stop_requested | how;
-  if (current_phase() == stopped || current_phase() == ending || (before & wanted) == wanted) {
+  if (is_over() || current_phase() == ending || (state() & wanted) == wanted) {
     return false;
   }
-  set_state(before | wanted);
-  if (current_phase() == scheduled && (before & stop_requested) == 0) {
+  const auto before = raise(wanted);
+  if (phase_of(before) == scheduled && (before & stop_requested) == 0) {
     my_scheduler().kick(*this);
   }
-  return current_phase() == in_flight && how == interrupting;
+  return phase_of(before) == in_flight && how == interrupting;
 }
 
 inline void timer_core::detach() noexcept {
-  request_stop();
-  bool over = false;
+  bool in_target = false;
+  std::optional<captures> last;
   {
     const std::scoped_lock lock(lock_);
-    set_state(state() | handle_gone);
-    over = current_phase() == stopped;
+    raise(handle_gone);
+    in_target = request_stop_locked(interrupting);
+    if (is_over()) {
+      take_captures(last);
+    }
   }
-  if (over) {
-    release_captures();
+  if (in_target) {
+    interrupt_target();
   }
+  release_captures(last);
   release();
 }
 

@@ -17,15 +17,25 @@ namespace detail {
 // --- the way of a tick
 
 inline bool timer_core::begin_tick() noexcept {
-  lock_.lock();
-  if (has(stop_requested)) {
-    lock_.unlock();
+  const auto begun = [](std::uint32_t before) {
+    return (before & ~(phase_mask | triggered | first_tick)) | in_flight;
+  };
+  auto before = state_.load(std::memory_order_relaxed);
+  do {
+    if ((before & (phase_mask | stop_requested)) != scheduled) [[unlikely]] {
+      if ((before & stop_requested) != 0) {
+        break;
+      }
+      // start() is not through yet on another thread, and holds the lock.
+      const std::scoped_lock lock(lock_);
+      before = state_.load(std::memory_order_relaxed);
+    }
+  } while (!state_.compare_exchange_weak(before, begun(before), std::memory_order_acq_rel,
+                                         std::memory_order_relaxed));
+  if ((before & stop_requested) != 0) [[unlikely]] {
     end_run(nullptr);
     return false;
   }
-  const auto before = state();
-  set_state((before & ~(phase_mask | triggered | first_tick)) | in_flight);
-  lock_.unlock();
   if ((before & fixed_rate) != 0 && (before & (triggered | first_tick)) != 0) {
     pacemaker_.emit(mode::fixed_rate, my_scheduler().now(), delay(),
                     (before & triggered) != 0 ? core::emission::cut_short : core::emission::first);
@@ -114,60 +124,64 @@ inline void timer_core::claim_waiters(const std::exception_ptr& failure,
 }
 
 inline void timer_core::end_run(const std::exception_ptr& outcome) noexcept {
-  const bool is_cancellation = is_stopped(outcome);
-  std::exception_ptr failure;
   std::exception_ptr former_failure;  // may own what calls us when destroyed: not under the lock
   operation_list claimed;
-  error_callback on_error;
-  stop_callback on_stop;
+  std::optional<last_words> words;
   {
     const std::scoped_lock lock(lock_);
     // Who answers a requested stop with the cancellation that came of it has not failed (D7).
-    if (!is_cancellation || !has(stop_requested)) {
-      failure = outcome;
-    }
+    const bool failed = outcome && !(has(stop_requested) && is_stopped(outcome));
     set_phase(ending);
-    if (failure) {
-      record_failure(failure, former_failure);
+    if (failed) {
+      record_failure(outcome, former_failure);
     }
-    claim_waiters(failure, claimed);
+    if (failed || cold_) {
+      words.emplace(failed ? outcome : nullptr);
+    }
     if (cold_) {
-      on_error = cold_->on_error;
-      on_stop = cold_->on_stop;
+      claim_waiters(words->failure, claimed);
+      words->on_error = cold_->on_error;
+      words->on_stop = cold_->on_stop;
     }
   }
-  release_signals(&stop_watch::disarm);
-  end_feeds(failure);
-  {
+  if (words) {
+    say(*words);
+    words.reset();  // what the callbacks captured is not to outlive the completion of cancel()
+  } else {
     const base::inside_scope inside(this);
     end_target_run();
-    if (failure) {
-      call_on_error(on_error, failure);
-      end_feeds(nullptr);  // those made in on_error (contract 13.27)
-    }
-    call_on_stop(on_stop);
-    // What they captured is not to outlive the completion of cancel().
-    on_error = {};
-    on_stop = {};
   }
   operation_list stop_waiters;
-  bool last = false;
+  std::optional<captures> last;
   {
     const std::scoped_lock lock(lock_);
     // The scheduler's part first: from `stopped` on another thread may start the next run.
     my_scheduler().end_run(*this);
     set_state((state() & lasting) | stopped);
-    last = has(handle_gone);
     if (cold_) {
       cold_->stop_waiters.claim_all(stop_waiters);
     }
+    if (has(handle_gone)) {
+      take_captures(last);
+    }
   }
-  if (last) {
-    release_captures();
-  }
+  release_captures(last);
   claimed.complete_all();
   stop_waiters.complete_all();
   release();
+}
+
+/// Tells all but those who wait that the run is over; no lock held.
+inline void timer_core::say(const last_words& words) noexcept {
+  release_signals(&stop_watch::disarm);
+  end_feeds(words.failure);
+  const base::inside_scope inside(this);
+  end_target_run();
+  if (words.failure) {
+    call_on_error(words.on_error, words.failure);
+    end_feeds(nullptr);  // those made in on_error (contract 13.27)
+  }
+  call_on_stop(words.on_stop);
 }
 
 inline void timer_core::end_feeds(const std::exception_ptr& failure) noexcept {
@@ -178,8 +192,13 @@ inline void timer_core::end_feeds(const std::exception_ptr& failure) noexcept {
       ended = std::exchange(cold_->feeds, nullptr);
     }
   }
-  if (ended) {
-    for (const auto& feed : *ended) {
+  end_all(ended, failure);
+}
+
+inline void timer_core::end_all(const std::shared_ptr<const feed_list>& feeds,
+                                const std::exception_ptr& failure) noexcept {
+  if (feeds) {
+    for (const auto& feed : *feeds) {
       feed->end(failure);
     }
   }
@@ -212,14 +231,16 @@ inline void timer_core::call_on_stop(const stop_callback& on_stop) noexcept {
 inline void timer_core::abandon_run() noexcept {
   operation_list waiters;
   operation_list stop_waiters;
-  bool last = false;
+  std::optional<captures> last;
   {
     const std::scoped_lock lock(lock_);
     set_state((state() & lasting) | stopped);
-    last = has(handle_gone);
     if (cold_) {
       cold_->waiters.claim_all(waiters);
       cold_->stop_waiters.claim_all(stop_waiters);
+    }
+    if (has(handle_gone)) {
+      take_captures(last);
     }
   }
   release_signals(&stop_watch::abandon);
@@ -227,9 +248,7 @@ inline void timer_core::abandon_run() noexcept {
   end_target_run();
   waiters.abandon_all();
   stop_waiters.abandon_all();
-  if (last) {
-    release_captures();
-  }
+  release_captures(last);
   release();
 }
 
@@ -246,21 +265,24 @@ inline void timer_core::release_signals(void (stop_watch::*how)() noexcept) noex
   }
 }
 
-inline void timer_core::release_captures() noexcept {
-  error_callback on_error;
-  stop_callback on_stop;
-  stop_signals stop_on;
-  {
-    const std::scoped_lock lock(lock_);
-    set_state(state() | captures_gone);
-    if (cold_) {
-      on_error = std::exchange(cold_->on_error, {});
-      on_stop = std::exchange(cold_->on_stop, {});
-      stop_on = std::exchange(cold_->stop_on, {});
-    }
+/// Takes what is destroyed with the last handle, or the last run after it; lock held.
+inline void timer_core::take_captures(std::optional<captures>& taken) noexcept {
+  raise(captures_gone);
+  taken.emplace();
+  if (cold_) {
+    taken->on_error = std::exchange(cold_->on_error, {});
+    taken->on_stop = std::exchange(cold_->on_stop, {});
+    taken->stop_on = std::exchange(cold_->stop_on, {});
+    taken->feeds = std::exchange(cold_->feeds, nullptr);
   }
-  end_feeds(nullptr);
-  destroy_target();
+}
+
+inline void timer_core::release_captures(std::optional<captures>& taken) noexcept {
+  if (taken) {
+    end_all(taken->feeds, nullptr);
+    destroy_target();
+    taken.reset();
+  }
 }
 
 }  // namespace detail
