@@ -25,9 +25,10 @@ SCENARIOS = {
     "F": (1_000_000, 1_000_000_000, "1,000,000 timers at 1 s"),
     "S3": (1_000_000, 50_000_000, "1,000,000 timers, saturated"),
 }
-CONTESTANTS = ["timer_plain", "timer_awaitable", "asio_callback", "asio_awaitable"]
-
-OURS, OURS_CORO, LOOP, LOOP_CORO = CONTESTANTS
+OURS, OURS_CORO, LOOP, LOOP_CORO = "timer_plain", "timer_awaitable", "asio_callback", "asio_awaitable"
+CONTESTANTS = [OURS, OURS_CORO, LOOP, LOOP_CORO, "libev", "libuv", "libevent"]
+# A saturated loop serves whole rounds of all its timers: the window has to hold several of them.
+SATURATED = 4
 # name: (text, function of the medians -> value, must, moonshot); smaller is better
 BARS = {
     "P1": ("CPU per tick in F, plain, against the callback loop",
@@ -60,6 +61,8 @@ BARS = {
 
 def run_one(folder, contestant, scenario, warm_up, measured):
     timers, period, _ = SCENARIOS[scenario]
+    if scenario.startswith("S"):
+        measured *= SATURATED
     command = [os.path.join(folder, contestant), str(timers), str(period), str(warm_up), str(measured)]
     if shutil.which("taskset") and (os.cpu_count() or 1) > 1:
         command = ["taskset", "-c", "1", *command]
@@ -75,8 +78,24 @@ def run_one(folder, contestant, scenario, warm_up, measured):
     return result
 
 
+def pairs_for(bars):
+    """Finds what the bars look at by asking them."""
+    seen = set()
+
+    class Asked(dict):
+        def __missing__(self, pair):
+            seen.add(pair)
+            return dict.fromkeys(("cpu_ns_per_tick", "bytes_per_timer", "set_up_ns", "tear_down_ns",
+                                  "late_p50_us", "late_p99_us"), 1)
+
+    for name in bars:
+        BARS[name][1](Asked())
+    return sorted(seen)
+
+
 def measure(args):
-    pairs = [(c, s) for c in args.contestants for s in args.scenarios]
+    pairs = pairs_for(args.bars) if args.only else [
+        (c, s) for c in args.contestants for s in args.scenarios]
     samples = {pair: [] for pair in pairs}
     total, done, begin = len(pairs) * args.rounds, 0, time.monotonic()
     for _ in range(args.rounds):
@@ -96,21 +115,24 @@ def measure(args):
 
 
 def print_table(medians, args):
-    for scenario in args.scenarios:
+    for scenario in sorted({s for _, s in medians}):
         print(f"\n{scenario}: {SCENARIOS[scenario][2]}")
         print(f"  {'':16} {'ns/tick':>9} {'delivered':>9} {'p50 us':>9} {'p99 us':>9} "
               f"{'B/timer':>8} {'set-up':>7} {'cancel':>7} {'sleeps/s':>8}")
-        for contestant in args.contestants:
+        for contestant in CONTESTANTS:
+            if (contestant, scenario) not in medians:
+                continue
             m = medians[contestant, scenario]
             print(f"  {contestant:16} {m['cpu_ns_per_tick']:9.0f} {m['delivered']:9.3f} "
                   f"{m['late_p50_us']:9.0f} {m['late_p99_us']:9.0f} {m['bytes_per_timer']:8.0f} "
                   f"{m['set_up_ns']:7.0f} {m['tear_down_ns']:7.0f} {m['sleeps_per_s']:8.0f}")
 
 
-def print_bars(medians):
+def print_bars(medians, bars):
     results = {}
     print(f"\n{'bar':14} {'value':>8} {'must':>8} {'moonshot':>9}")
-    for name, (text, value_of, must, moonshot) in BARS.items():
+    for name in bars:
+        text, value_of, must, moonshot = BARS[name]
         try:
             value = value_of(medians)
         except KeyError:
@@ -131,10 +153,18 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, metavar="N")
     parser.add_argument("--scenarios", default=",".join(SCENARIOS), metavar="A,C,...")
     parser.add_argument("--contestants", default=",".join(CONTESTANTS), metavar="NAME,...")
-    parser.add_argument("--json", metavar="FILE", help="also writes the bars there")
+    parser.add_argument("--only", metavar="P1,P3,...", help="just these bars and what they need")
+    parser.add_argument("--json", metavar="FILE", help="writes the bars there")
     args = parser.parse_args()
     args.scenarios = args.scenarios.split(",")
     args.contestants = args.contestants.split(",")
+    wanted = args.only.split(",") if args.only else None
+    args.bars = [name for name in BARS if wanted is None or name.split()[0] in wanted]
+    for name in wanted or []:
+        if not any(bar.split()[0] == name for bar in BARS):
+            sys.exit(f"bench: there is no bar {name!r}, only {', '.join(BARS)}")
+    there = [c for c in CONTESTANTS if os.path.exists(os.path.join(args.folder, c))]
+    args.contestants = [c for c in args.contestants if c in there or c not in CONTESTANTS]
     for given, known in ((args.scenarios, SCENARIOS), (args.contestants, CONTESTANTS)):
         for name in given:
             if name not in known:
@@ -144,7 +174,7 @@ def main():
         args.rounds = 1
     medians = measure(args)
     print_table(medians, args)
-    results = print_bars(medians)
+    results = print_bars(medians, args.bars)
     if args.json:
         with open(args.json, "w", encoding="ascii") as file:
             json.dump(results, file, indent=2)
