@@ -44,6 +44,7 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/scheduler/shutdown_listener.hpp
     include/async_timer/scheduler/time_source.hpp
     include/async_timer/testing.hpp
+    include/async_timer/testing/mock_timer.hpp
     include/async_timer/testing/virtual_clock.hpp
     include/async_timer/timer/blocking.hpp
     include/async_timer/timer/core.hpp
@@ -58,6 +59,7 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/timer/impl/run.hpp
     include/async_timer/timer/initiate.hpp
     include/async_timer/timer/options.hpp
+    include/async_timer/timer/pace.hpp
     include/async_timer/timer/report.hpp
     include/async_timer/timer/scoped.hpp
     include/async_timer/timer/stop_operation.hpp

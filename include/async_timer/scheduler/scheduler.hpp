@@ -48,6 +48,7 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
         seeds_(std::random_device{}()) {}
 
   [[nodiscard]] core::time_point now() const noexcept { return time_.now(); }
+  [[nodiscard]] bool is_virtual() const noexcept { return time_.is_virtual(); }
   [[nodiscard]] core::time_point recently() const noexcept { return time_.recently(); }
 
   /// Finds or makes the lane of an executor of this context.

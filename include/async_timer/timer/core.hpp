@@ -18,6 +18,7 @@
 #include <async_timer/net/operation.hpp>
 #include <async_timer/scheduler/scheduler_service.hpp>
 #include <async_timer/timer/options.hpp>
+#include <async_timer/timer/pace.hpp>
 #include <async_timer/timer/timer_ref.hpp>
 #include <atomic>
 #include <chrono>
@@ -53,8 +54,10 @@ struct cold_state {
 
   stop_signals stop_on;             ///< until the start, which hands them to the watch
   base::ref_ptr<stop_watch> watch;  ///< of the active run
-  core::time_point first_due;       ///< where the signals come before the first tick
+  core::time_point first_due;       ///< where something comes before the first tick
   bool runs_once = false;           ///< it was made with stop signals
+
+  std::shared_ptr<pace> own_pace;  ///< with the flag `paced`; not changed after the first start
 
   std::exception_ptr sticky_failure;  ///< of the last run, until the next start
   std::exception_ptr last_failure;
@@ -87,6 +90,8 @@ class timer_core : public schedule_node, public base::from_slabs {
   void request_graceful_stop() noexcept;
   /// Lets the first tick come: the stop signals have had their chance.
   void begin_ticking() noexcept;
+  /// Gives the timer a time of its own; false if it was started before.
+  bool set_pace(std::shared_ptr<pace> own);
   /// Ends the handle's part: stops the run; what was captured goes as soon as the run is over.
   void detach() noexcept;
 
@@ -153,6 +158,8 @@ class timer_core : public schedule_node, public base::from_slabs {
   // --- the way of a tick, called by the typed parts in this order
   /// False: the run was to end, and has ended.
   bool begin_tick() noexcept;
+  /// Reads the time that the ticks go by.
+  [[nodiscard]] core::time_point tick_time() const noexcept;
   /// Claims who waits for the tick just counted; lock held.
   void claim_ticked(operation_list& claimed) noexcept;
   void count_tick(core::time_point now) noexcept;
@@ -191,7 +198,8 @@ class timer_core : public schedule_node, public base::from_slabs {
   static constexpr flag ever_started = 512;
   static constexpr flag interrupting = 1024;  ///< the stop requested doesn't wait for the target
   static constexpr flag arming = 2048;        ///< the first tick waits for the stop signals
-  static constexpr flag lasting = fixed_rate | handle_gone | captures_gone | ever_started;
+  static constexpr flag paced = 4096;         ///< it has a time of its own
+  static constexpr flag lasting = fixed_rate | handle_gone | captures_gone | ever_started | paced;
 
   [[nodiscard]] std::uint32_t state() const noexcept {
     return state_.load(std::memory_order_relaxed);
@@ -248,6 +256,8 @@ class timer_core : public schedule_node, public base::from_slabs {
   bool request_stop_locked(flag how) noexcept;
   void trigger_locked() noexcept;
   core::step next_step(core::time_point now) noexcept;
+  bool sleeps_before_first_tick() noexcept;
+  std::exception_ptr sleep_locked(std::chrono::nanoseconds asked_for) noexcept;
   void claim_waiters(const std::exception_ptr& failure, operation_list& claimed) noexcept;
   void record_failure(const std::exception_ptr& failure, std::exception_ptr& former) noexcept;
   void call_on_error(const error_callback& on_error, const std::exception_ptr& failure) noexcept;

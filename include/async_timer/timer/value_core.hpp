@@ -81,8 +81,7 @@ class value_core : public timer_core {
   ///
   /// With a value the lock is held until after_rearm(); without one the run has ended.
   std::optional<rearm> deliver(published<value_type>& value) noexcept {
-    // A fixed delay counts from the end of the target, so there every nanosecond is owed.
-    const auto now = has(fixed_rate) ? my_scheduler().recently() : my_scheduler().now();
+    const auto now = tick_time();
     lock_.lock();
     std::swap(last_, value);
     count_tick(now);

@@ -46,6 +46,17 @@ inline cold_state& timer_core::cold() {
   return *cold_;
 }
 
+inline bool timer_core::set_pace(std::shared_ptr<pace> own) {
+  std::shared_ptr<pace> former;  // destroyed without the lock
+  const std::scoped_lock lock(lock_);
+  if (has(ever_started)) {
+    return false;
+  }
+  former = std::exchange(cold().own_pace, std::move(own));
+  raise(paced);
+  return true;
+}
+
 // --- reading
 
 inline void timer_core::set_delay(interval delay) {
@@ -170,7 +181,9 @@ inline void timer_core::trigger_locked() noexcept {
     return;
   }
   const auto before = raise(triggered);  // first, since once kicked the tick may begin at once
-  if (!held_back && (phase_of(before) != scheduled || !my_scheduler().kick(*this))) {
+  const bool sleep_to_skip = has(paced) && has(first_tick);
+  if (!held_back &&
+      (phase_of(before) != scheduled || !(my_scheduler().kick(*this) || sleep_to_skip))) {
     lower(triggered);
   }
 }

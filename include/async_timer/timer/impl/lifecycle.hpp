@@ -84,11 +84,11 @@ inline base::ref_ptr<stop_watch> timer_core::start_locked(std::exception_ptr& fo
   if (cold_ && cold_->runs_once) {
     watch = base::ref_ptr<stop_watch>::adopt(new stop_watch(*this, cold_->stop_on));
   }
-  const auto now = clock.now();
+  const auto now = has(paced) ? tick_time() : clock.now();
   auto fresh = pacemaker_;
   const auto due = fresh.start(now, initial_delay_);
-  clock.begin_run(*this,
-                  {.due = watch ? core::time_point::max() : due, .now = now, .delay = delay()});
+  const auto armed_for = watch ? core::time_point::max() : has(paced) ? now : due;
+  clock.begin_run(*this, {.due = armed_for, .now = now, .delay = delay()});
   // Nothing throws from here on; whoever already calls this node waits for the lock.
   pacemaker_ = fresh;
   if (cold_) {
@@ -97,6 +97,8 @@ inline base::ref_ptr<stop_watch> timer_core::start_locked(std::exception_ptr& fo
   if (watch) {
     cold_->stop_on = {};
     cold_->watch = watch;
+  }
+  if (watch || has(paced)) {
     cold_->first_due = due;
   }
   add_ref();
@@ -115,10 +117,11 @@ inline void timer_core::begin_ticking() noexcept {
     if (has(stop_requested) || !my_scheduler().disarm(*this)) {
       return;  // on its way to its end
     }
-    const auto now = my_scheduler().now();
+    const auto now = has(paced) ? tick_time() : my_scheduler().now();
+    const bool now_due = has(triggered) || has(paced);
     try {
-      my_scheduler().arm(
-          *this, {.due = has(triggered) ? now : cold_->first_due, .now = now, .delay = delay()});
+      my_scheduler().arm(*this,
+                         {.due = now_due ? now : cold_->first_due, .now = now, .delay = delay()});
     } catch (...) {
       failure = std::current_exception();
     }

@@ -16,7 +16,19 @@ namespace detail {
 
 // --- the way of a tick
 
+inline core::time_point timer_core::tick_time() const noexcept {
+  const auto flags = state();
+  if ((flags & paced) != 0) [[unlikely]] {
+    return my_scheduler().is_virtual() ? my_scheduler().now() : cold_->own_pace->now();
+  }
+  // A fixed delay counts from the end of the target, so there every nanosecond is owed.
+  return (flags & fixed_rate) != 0 ? my_scheduler().recently() : my_scheduler().now();
+}
+
 inline bool timer_core::begin_tick() noexcept {
+  if (has(paced) && has(first_tick) && sleeps_before_first_tick()) [[unlikely]] {
+    return false;
+  }
   const auto begun = [](std::uint32_t before) {
     return (before & ~(phase_mask | triggered | first_tick)) | in_flight;
   };
@@ -37,7 +49,8 @@ inline bool timer_core::begin_tick() noexcept {
     return false;
   }
   if ((before & fixed_rate) != 0 && (before & (triggered | first_tick)) != 0) {
-    pacemaker_.emit(mode::fixed_rate, my_scheduler().now(), delay(),
+    const auto now = (before & paced) != 0 ? tick_time() : my_scheduler().now();
+    pacemaker_.emit(mode::fixed_rate, now, delay(),
                     (before & triggered) != 0 ? core::emission::cut_short : core::emission::first);
   }
   return true;
@@ -83,6 +96,14 @@ inline std::optional<rearm> timer_core::schedule_next(core::time_point now) noex
       lock_.lock();
     }
   }
+  if (has(paced) && step.due > now && !has(stop_requested) && !has(triggered)) [[unlikely]] {
+    if (const auto failure = sleep_locked(step.due - now)) {
+      lock_.unlock();
+      end_run(failure);
+      return std::nullopt;
+    }
+    now = tick_time();
+  }
   if (has(stop_requested)) {
     lock_.unlock();
     end_run(nullptr);
@@ -90,6 +111,49 @@ inline std::optional<rearm> timer_core::schedule_next(core::time_point now) noex
   }
   set_phase(scheduled);
   return rearm{.due = has(triggered) ? now : step.due, .now = now, .delay = delay()};
+}
+
+/// Tells the pace of a sleep, with the lock opened meanwhile; gives what that threw.
+inline std::exception_ptr timer_core::sleep_locked(std::chrono::nanoseconds asked_for) noexcept {
+  const auto own = cold_->own_pace;
+  const bool own_time = !my_scheduler().is_virtual();
+  std::exception_ptr failure;
+  set_phase(settling);
+  lock_.unlock();
+  try {
+    own->sleep(asked_for, own_time);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  lock_.lock();
+  return failure;
+}
+
+/// Sleeps through the initial delay of a timer with a pace; then its node is armed again already.
+inline bool timer_core::sleeps_before_first_tick() noexcept {
+  std::exception_ptr failure;
+  {
+    const std::scoped_lock lock(lock_);
+    const auto now = tick_time();
+    const auto due = std::exchange(cold_->first_due, now);
+    if (due <= now || has(stop_requested) || has(triggered)) {
+      return false;
+    }
+    failure = sleep_locked(due - now);
+    if (!failure) {
+      try {
+        const auto woken = tick_time();
+        const bool now_due = has(stop_requested) || has(triggered);
+        set_phase(scheduled);
+        my_scheduler().arm(*this, {.due = now_due ? woken : due, .now = woken, .delay = delay()});
+        return true;
+      } catch (...) {
+        failure = std::current_exception();
+      }
+    }
+  }
+  end_run(failure);
+  return true;
 }
 
 // --- the end of a run
@@ -100,7 +164,7 @@ inline void timer_core::record_failure(const std::exception_ptr& failure,
     cold_state& rare = cold();
     rare.sticky_failure = failure;
     former = std::exchange(rare.last_failure, failure);
-    rare.last_failure_at = my_scheduler().now();
+    rare.last_failure_at = has(paced) ? tick_time() : my_scheduler().now();
     ++rare.failure_count;
   } catch (...) {
     // No memory for the telemetry: the failure still reaches on_error, or the log.
