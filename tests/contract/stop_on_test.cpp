@@ -854,6 +854,37 @@ TEST_CASE("D27 stop_on: a context destroyed with signals pending calls nobody an
   CHECK(stops == 0);
 }
 
+TEST_CASE("18.9, D27 stop_on: a context destroyed right after the run's end keeps no signal") {
+  auto kept = std::make_shared<int>(0);
+  const std::weak_ptr<int> alive = kept;
+  std::stop_source source;
+  virtual_context elsewhere;
+  idle_timer other(elsewhere.io);
+  {
+    virtual_context context;
+    net::steady_timer far{context.io, net::steady_timer::time_point::max()};
+    async_timer::timer t{
+        context.io,
+        1s,
+        [] {},
+        {.on_stop = [&context] { context.io.stop(); },  // as a program does that is done
+         .stop_on = stop_when(source.get_token(), other, [&far, kept](auto token) {
+           return far.async_wait(std::move(token));
+         })}};
+    t.start();
+    context.clock.advance(1s);
+    t.request_stop();
+    context.io.restart();
+    context.io.run();
+    CHECK_FALSE(t.is_running());
+  }
+  kept.reset();
+  CHECK(alive.expired());
+  source.request_stop();
+  other.request_stop();
+  CHECK(elsewhere.out_of_work());
+}
+
 TEST_CASE_FIXTURE(virtual_context, "D27 stop_on: copies of the options share the signals") {
   hand_made signal;
   log_recorder log;

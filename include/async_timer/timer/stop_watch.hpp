@@ -10,6 +10,8 @@
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/errors.hpp>
 #include <async_timer/net/executor.hpp>
+#include <async_timer/scheduler/lane.hpp>
+#include <async_timer/scheduler/scheduler.hpp>
 #include <async_timer/timer/core.hpp>
 #include <async_timer/timer/report.hpp>
 #include <async_timer/timer/stop_signals.hpp>
@@ -35,8 +37,9 @@ class armed_signal : public base::ref_counted {
 class stop_watch final : public base::ref_counted {
  public:
   /// @param timer  has an active run until disarm() or abandon()
-  stop_watch(timer_core& timer, stop_signals signals) noexcept
-      : timer_(&timer), signals_(std::move(signals)) {}
+  /// @param where  of that run
+  stop_watch(timer_core& timer, lane& where, stop_signals signals) noexcept
+      : timer_(&timer), lane_(&where), signals_(std::move(signals)) {}
 
   // --- called by the timer, with no lock held
   /// Arms the signals soon, and lets the timer tick after that.
@@ -59,14 +62,32 @@ class stop_watch final : public base::ref_counted {
   // begin, one for each hop of a coroutine, one to complete. More rounds than that cost little.
   static constexpr int rounds_before_first_tick = 16;
 
-  struct posted_step {
-    base::ref_ptr<stop_watch> self;
-    void (stop_watch::*step)() noexcept;
-    void operator()() const { ((*self).*step)(); }
+  /// Takes the step, or hears that the executor dropped it.
+  class posted_step {
+   public:
+    posted_step(stop_watch& watch, void (stop_watch::*step)() noexcept) noexcept
+        : self_(&watch), step_(step) {}
+    posted_step(posted_step&& other) noexcept
+        : self_(std::exchange(other.self_, nullptr)), step_(other.step_) {}
+    posted_step& operator=(posted_step&&) = delete;
+    ~posted_step() {
+      if (self_) {
+        self_->step_dropped();
+      }
+    }
+    void operator()() {
+      const auto self = std::exchange(self_, nullptr);
+      ((*self).*step_)();
+    }
+
+   private:
+    base::ref_ptr<stop_watch> self_;
+    void (stop_watch::*step_)() noexcept;
   };
   void post_step(const net::any_io_executor& executor, void (stop_watch::*step)() noexcept) {
-    net::post(executor, posted_step{base::ref_ptr<stop_watch>(this), step});
+    net::post(executor, posted_step(*this, step));
   }
+  void step_dropped() noexcept;
   void arm() noexcept;
   void go_round() noexcept;
   void let_go() noexcept;
@@ -82,6 +103,7 @@ class stop_watch final : public base::ref_counted {
   base::word_lock lock_;
   timer_core* timer_;       ///< null when a signal has finished or the run is over; guarded
   bool has_begun_ = false;  ///< the executors are set, for good; guarded
+  const base::ref_ptr<lane> lane_;
   net::any_io_executor plain_;
   net::any_io_executor executor_;
 
@@ -163,12 +185,24 @@ inline void stop_watch::disarm() noexcept {
 
 inline void stop_watch::abandon() noexcept {
   static_cast<void>(take_timer());
-  const auto armed = std::exchange(armed_, {});
-  const auto signals = std::exchange(signals_, {});
+  {
+    const auto armed = std::exchange(armed_, {});
+    const auto signals = std::exchange(signals_, {});
+    for (const auto& each : armed) {
+      each->abandon();
+    }
+  }
+  // After the signals: a stop_token's may be in finished() on another thread, which uses these, and
+  // its end was waited for.
   plain_ = {};
   executor_ = {};
-  for (const auto& each : armed) {
-    each->abandon();
+}
+
+inline void stop_watch::step_dropped() noexcept {
+  // The run is over, but its context went away before the signals were let go. Without memory for
+  // the step they stay.
+  if (lane_->owner().is_dead()) {
+    abandon();
   }
 }
 

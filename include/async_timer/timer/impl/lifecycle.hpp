@@ -82,7 +82,7 @@ inline base::ref_ptr<stop_watch> timer_core::start_locked(std::exception_ptr& fo
   }
   base::ref_ptr<stop_watch> watch;
   if (cold_ && cold_->runs_once) {
-    watch = base::ref_ptr<stop_watch>::adopt(new stop_watch(*this, cold_->stop_on));
+    watch = base::ref_ptr<stop_watch>::adopt(new stop_watch(*this, *node_lane(), cold_->stop_on));
   }
   const auto now = has(paced) ? tick_time() : clock.now();
   auto fresh = pacemaker_;
