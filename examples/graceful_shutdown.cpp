@@ -51,16 +51,17 @@ asio::awaitable<int> work_on_order(int number, support::duration takes) {
 //]
 
 /// Completes when the program is to end.
-asio::awaitable<void> told_to_end(asio::signal_set& signals, std::optional<support::duration> in) {
+asio::awaitable<void> told_to_end(asio::signal_set& signals,
+                                  std::optional<support::duration> run_for) {
   const auto wait_for_signal = [&signals]() -> asio::awaitable<void> {
     const int number = co_await signals.async_wait(asio::use_awaitable);
     say(number == SIGINT ? "SIGINT" : "SIGTERM", " received");
   };
-  if (!in) {
+  if (!run_for) {
     co_await wait_for_signal();
     co_return;
   }
-  asio::steady_timer time(co_await asio::this_coro::executor, *in);
+  asio::steady_timer time(co_await asio::this_coro::executor, *run_for);
   const auto ended = co_await (time.async_wait(asio::use_awaitable) || wait_for_signal());
   if (ended.index() == 0) say("time is over");
 }
@@ -82,22 +83,23 @@ asio::awaitable<void> run(const options& given) {
   auto report = [&orders] { say("report: ", orders.hit_count(), " orders done"); };
   workers.add(async_timer::timer{executor, 500ms, report, report_options});
 
-  auto body = [&]() -> asio::awaitable<void> {
-    asio::signal_set signals(executor, SIGINT, SIGTERM);
+  asio::signal_set signals(executor, SIGINT, SIGTERM);
+  auto end_and_deadline = [&]() -> asio::awaitable<void> {
     co_await told_to_end(signals, given.run_for);
     say("shutting down, ", orders.hit_count(), " orders done");
     shutdown.request_stop();
-    try {
-      // For the end of all runs; a second signal is for those who can't wait.
-      co_await (workers.wait({.timeout = given.drain, .return_exceptions = true}) ||
-                told_to_end(signals, std::nullopt));
-    } catch (const async_timer::timeout_error&) {
-      say("the drain took too long");
-    }
+    asio::steady_timer deadline(executor, given.drain);
+    co_await (deadline.async_wait(asio::use_awaitable) || told_to_end(signals, {}));
+  };
+  auto body = [&]() -> asio::awaitable<void> {
+    // For the end of all runs. This wait is begun before the stop is requested: one that comes
+    // afterwards finds timers that count as stopped, and has nothing to wait for.
+    const auto first = co_await (workers.wait({.return_exceptions = true}) || end_and_deadline());
+    say(first.index() == 0 ? "drained" : "no time left to drain");
   };
   // Whatever is still running by then is cancelled with cancel_all(), and waited for.
   co_await async_timer::scoped(workers, body);
-  say("ended with ", orders.hit_count(), " orders done");
+  say("ended, ", orders.hit_count(), " orders done");
 }
 //]
 

@@ -57,8 +57,8 @@ class heartbeat {
                {.mode = async_timer::mode::fixed_rate,
                 .name = "heartbeat",
                 .on_error =
-                    [](async_timer::timer_ref, std::exception_ptr failure) {
-                      say("beat failed: ", support::what(failure));
+                    [](async_timer::timer_ref timer, std::exception_ptr failure) {
+                      if (timer.hit_count() > 0) say("beat failed: ", support::what(failure));
                     },
                 // The last thing of every run, on the pool as well; scoped() waits for it.
                 .on_stop = [this](async_timer::timer_ref) { remove(); }}) {}

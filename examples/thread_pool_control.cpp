@@ -26,11 +26,14 @@ constexpr std::string_view help_text =
     "\n"
     "  --pause TIME   the time between two calls of a thread, such as 500ms, 2s, 1m [200ms]\n"
     "  --work TIME    how long the slow target takes [500ms]\n"
+    "  --patience TIME\n"
+    "                 how long a cancellation is waited for [5s]\n"
     "  --for TIME     end by itself after this time\n";
 
 struct options {
   support::duration pause = 200ms;
   support::duration work = 500ms;
+  support::duration patience = 5s;
   std::optional<support::duration> run_for;
 };
 
@@ -88,7 +91,7 @@ void run(const options& given) {
   //]
 
   std::thread patient([&] { keep_triggering(quick, 5s, given.pause); });
-  std::thread impatient([&] { keep_triggering(slow, given.work / 4, given.pause); });
+  std::thread impatient([&] { keep_triggering(slow, given.work / 2, given.pause); });
 
   // This thread waits for the end, with a context of its own for the signals.
   asio::io_context signals;
@@ -96,13 +99,16 @@ void run(const options& given) {
   signals.run();
 
   //[cancel
-  // Each returns when the target has returned and nothing is left; who waits is told.
-  quick.cancel_threadsafe(5s);
-  try {
-    slow.cancel_threadsafe(5s);
-  } catch (const async_timer::timeout_error& error) {
-    say("slow: ", error.what());  // it is stopped all the same, when its target returns
-  }
+  const auto cancel = [&](async_timer::timer<int>& timer) {
+    try {
+      timer.cancel_threadsafe(given.patience);  // returns when nothing is left of the run
+    } catch (const async_timer::timeout_error& error) {
+      say(timer.name(), ": ", error.what());  // it goes on by itself: no tick comes any more
+    }
+  };
+  cancel(quick);
+  cancel(slow);
+  // Who waits for a tick was told, and who asks now is told, too; so the threads end.
   patient.join();
   impatient.join();
   pool.join();
@@ -114,8 +120,10 @@ void run(const options& given) {
 
 int main(int argc, char** argv) {
   options given;
-  return support::run_program(
-      argc, argv, help_text,
-      {{"--pause", &given.pause}, {"--work", &given.work}, {"--for", &given.run_for}},
-      [&] { run(given); });
+  return support::run_program(argc, argv, help_text,
+                              {{"--pause", &given.pause},
+                               {"--work", &given.work},
+                               {"--patience", &given.patience},
+                               {"--for", &given.run_for}},
+                              [&] { run(given); });
 }
