@@ -61,6 +61,10 @@ void keep_triggering(async_timer::timer<int>& timer, async_timer::interval patie
 //]
 
 void run(const options& given) {
+  // Signals have a context of their own, and are caught from the beginning.
+  asio::io_context signals;
+  support::end_watch watch(signals, given.run_for, [] {});
+
   //[timers
   asio::thread_pool pool{4};
   // Only triggered: their own schedule is an hour away.
@@ -93,10 +97,7 @@ void run(const options& given) {
   std::thread patient([&] { keep_triggering(quick, 5s, given.pause); });
   std::thread impatient([&] { keep_triggering(slow, given.work / 2, given.pause); });
 
-  // This thread waits for the end, with a context of its own for the signals.
-  asio::io_context signals;
-  support::end_watch watch(signals, given.run_for, [] {});
-  signals.run();
+  signals.run();  // this thread waits for the end
 
   //[cancel
   const auto cancel = [&](async_timer::timer<int>& timer) {
