@@ -2,40 +2,51 @@
 // README, grown up. It accepts connections only after the first successful refresh, reports in
 // /healthz when refreshes keep failing, recovers by itself, and shuts down cleanly.
 //
-// The parts that know nothing of timers are in cache_warmup/: options, database, http_server.
+// What knows nothing of timers is elsewhere: cache_warmup/database.hpp, and what all examples share
+// in support/.
 #include <async_timer/async_timer.hpp>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <chrono>
-#include <csignal>
+#include <cstdint>
 #include <exception>
 #include <iomanip>
-#include <iostream>
 #include <memory>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "cache_warmup/database.hpp"
-#include "cache_warmup/http_server.hpp"
-#include "cache_warmup/options.hpp"
+#include "support/command_line.hpp"
+#include "support/http_server.hpp"
+#include "support/keep_running.hpp"
+#include "support/output.hpp"
+#include "support/run_until_stopped.hpp"
 
 namespace {
 
 using namespace cache_warmup;
+using namespace support;
 using namespace asio::experimental::awaitable_operators;
 
-std::string what(const std::exception_ptr& failure) {
-  try {
-    std::rethrow_exception(failure);
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-}
+constexpr std::string_view help_text =
+    "Serves the rows of an SQLite database over HTTP, from a cache that a timer refreshes.\n"
+    "\n"
+    "GET /         the cached rows and their age, as JSON\n"
+    "GET /healthz  200 while the refreshes succeed, else 503\n"
+    "\n"
+    "  --db FILE      the database; made with sample data if there is none [cache_warmup.db]\n"
+    "                 :memory: keeps it in memory\n"
+    "  --port N       the port on 127.0.0.1; 0 takes a free one [8080]\n"
+    "  --delay TIME   the time between two refreshes, such as 500ms, 2s, 1m [5s]\n"
+    "  --for TIME     end by itself after this time\n";
+
+struct options {
+  std::string database = "cache_warmup.db";
+  std::uint16_t port = 8080;
+  support::duration delay = std::chrono::seconds(5);
+  std::optional<support::duration> run_for;
+};
 
 std::string seconds_since(std::chrono::steady_clock::time_point begin) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
@@ -58,6 +69,7 @@ class application {
                   report(failure);
                 }}) {}
 
+  //[run
   asio::awaitable<void> run() {
     // The body has a name because g++ before 14 destroys closures beside co_await twice.
     auto body = [this]() -> asio::awaitable<void> {
@@ -65,13 +77,12 @@ class application {
       // database that was never readable is a mistake to be seen at once.
       co_await cache_.wait({.hit_count = 1});
       server_.listen();
-      std::cout << "serving on http://127.0.0.1:" << server_.port() << "/" << std::endl;
-      co_await (server_.accept() && keep_refreshing());
+      say("serving on http://127.0.0.1:", server_.port(), "/");
+      co_await (server_.accept() && keep_running(cache_));
     };
     co_await async_timer::scoped(cache_, body);
   }
-
-  void close_connections() { server_.close(); }
+  //]
 
  private:
   using products = std::shared_ptr<const product_list>;
@@ -79,34 +90,20 @@ class application {
   // In a row. One failure may be a writer's lock; two mean that the refreshes keep failing.
   static constexpr int tolerated_failures = 1;
 
+  //[refresh
   /// Is the target. SQLite blocks, which is fine for a short query; a long one would be posted to a
   /// thread pool, and the target be a coroutine that awaits it.
   products refresh() {
     auto loaded = std::make_shared<const product_list>(database_.load_products());
     failures_in_a_row_ = 0;
-    std::cout << "tick " << cache_.hit_count() + 1 << ": " << loaded->count << " rows" << std::endl;
+    say("tick ", cache_.hit_count() + 1, ": ", loaded->count, " rows");
     return loaded;
   }
+  //]
 
   void report(const std::exception_ptr& failure) {
     ++failures_in_a_row_;
-    std::cout << "tick failed (" << failures_in_a_row_ << " in a row): " << what(failure)
-              << std::endl;
-  }
-
-  /// Starts the timer again after a failure, which by default ends its run; the cache keeps its
-  /// last value meanwhile.
-  asio::awaitable<void> keep_refreshing() {
-    asio::steady_timer pause(cache_.get_executor());
-    for (;;) {
-      auto [failure, last] = co_await cache_.wait(asio::as_tuple(asio::use_awaitable));
-      if (!failure || async_timer::is_stopped(failure)) {
-        co_return;
-      }
-      pause.expires_after(cache_.delay());
-      co_await pause.async_wait(asio::use_awaitable);
-      cache_.start();
-    }
+    say("tick failed (", failures_in_a_row_, " in a row): ", what(failure));
   }
 
   answer respond(std::string_view path) {
@@ -115,6 +112,7 @@ class application {
     return {http::status::not_found, "text/plain", "there are / and /healthz\n"};
   }
 
+  //[rows
   answer rows() const {
     // A snapshot, because value and time must be of the same tick.
     const auto now = cache_.snapshot();
@@ -127,6 +125,7 @@ class application {
          << ", \"rows\": " << (*now.last_result)->json << "}\n";
     return {http::status::ok, "application/json", json.str()};
   }
+  //]
 
   /// Derives the health from the timer at the moment of the question. Before the first success it
   /// is 503; as the server listens only after that, a client meets it as a refused connection
@@ -149,65 +148,18 @@ class application {
   int failures_in_a_row_ = 0;
 };
 
-/// Runs the application until it fails, a signal arrives, or its time is over.
-void run(const options& given) {
-  asio::io_context context(1);
-  application app(context.get_executor(), given);
-
-  asio::cancellation_signal stop;
-  asio::signal_set signals(context, SIGINT, SIGTERM);
-  asio::steady_timer end(context);
-  const auto request_stop = [&](const char* reason) {
-    std::cout << reason << ", shutting down" << std::endl;
-    signals.clear();  // a second signal ends the program the hard way
-    end.cancel();
-    stop.emit(asio::cancellation_type::terminal);
-  };
-  signals.async_wait([&](boost::system::error_code error, int number) {
-    if (!error) request_stop(number == SIGINT ? "SIGINT" : "SIGTERM");
-  });
-  if (given.run_for) {
-    end.expires_after(*given.run_for);
-    end.async_wait([&](boost::system::error_code error) {
-      if (!error) request_stop("time is over");
-    });
-  }
-
-  // With the application gone and the rest cancelled, the context runs out of work by itself.
-  std::exception_ptr outcome;
-  const auto ended = [&](std::exception_ptr error) {
-    outcome = std::move(error);
-    app.close_connections();
-    signals.cancel();
-    end.cancel();
-  };
-  asio::co_spawn(context, app.run(), asio::bind_cancellation_slot(stop.slot(), ended));
-  context.run();
-  if (outcome && !async_timer::is_stopped(outcome)) {
-    std::rethrow_exception(outcome);
-  }
-  std::cout << "bye" << std::endl;
-}
-
-int complain(const std::exception& error, int code) {
-  std::cerr << "cache_warmup: " << error.what() << '\n';
-  return code;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    const auto given = parse_options({argv + 1, argv + argc});
-    if (given.help) {
-      std::cout << help_text;
-      return 0;
-    }
-    run(given);
-    return 0;
-  } catch (const usage_error& error) {
-    return complain(error, 2);
-  } catch (const std::exception& error) {
-    return complain(error, 1);
-  }
+  options given;
+  return support::run_program(argc, argv, help_text,
+                              {{"--db", &given.database},
+                               {"--port", &given.port},
+                               {"--delay", &given.delay},
+                               {"--for", &given.run_for}},
+                              [&] {
+                                asio::io_context context(1);
+                                application app(context.get_executor(), given);
+                                support::run_until_stopped(context, app.run(), given.run_for);
+                              });
 }

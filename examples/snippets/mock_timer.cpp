@@ -1,5 +1,4 @@
-// A component that backs off, and its test, which doesn't wait.
-#include <algorithm>
+// Timers that note their sleeps in place of sleeping.
 #include <async_timer/async_timer.hpp>
 #include <async_timer/testing.hpp>
 #include <chrono>
@@ -12,47 +11,19 @@ namespace {
 namespace asio = async_timer::net;
 using namespace std::chrono_literals;
 
-//[component
-/// Polls; doubles the pause while nothing is there, up to a minute. Takes any timer of its type.
-class poller {
- public:
-  explicit poller(async_timer::timer<bool>& timer) : timer_(timer) {}
-
-  /// Is the target of the timer.
-  bool poll(bool found) {
-    pause_ = found ? 1s : std::min<std::chrono::seconds>(pause_ * 2, 60s);
-    timer_.set_delay(pause_);
-    return found;
-  }
-
- private:
-  async_timer::timer<bool>& timer_;
-  std::chrono::seconds pause_{1};
-};
-//]
-
-void backs_off() {
+void in_place_of_a_timer() {
   //[mock
   asio::io_context context;
-  int polls = 0;
-  std::vector<bool> answers{false, false, false, true, false};
-  poller* under_test = nullptr;
-
-  async_timer::mock_timer timer{context, 1s, [&] {
-                                  const bool found = answers.at(polls++);
-                                  return under_test->poll(found);
-                                }};
-  poller component{timer};
-  under_test = &component;
-  timer.on_sleep([&](auto) {
-    if (polls == 5) timer.request_stop();
+  int ticks = 0;
+  async_timer::mock_timer timer{context, 5s, [&] { ++ticks; }, {.initial_delay = 30s}};
+  timer.on_sleep([&](std::chrono::nanoseconds) {
+    if (ticks == 2) timer.request_stop();
   });
-
   timer.start();
-  context.run();  // returns at once: nobody sleeps
+  context.run();  // returns at once
 
   using sleeps = std::vector<std::chrono::nanoseconds>;
-  expect(timer.sleeps() == sleeps{2s, 4s, 8s, 1s, 2s});
+  expect(timer.sleeps() == sleeps{30s, 5s, 5s});
   //]
 }
 
@@ -87,7 +58,7 @@ void in_virtual_time() {
 }  // namespace
 
 int main() {
-  backs_off();
+  in_place_of_a_timer();
   reports_every_hour();
   in_virtual_time();
 }

@@ -7,103 +7,30 @@ usage: demo_test.py <program> [unittest argument]...
 import contextlib
 import json
 import pathlib
-import re
 import signal
 import socket
 import sqlite3
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-import unittest
-import urllib.error
-import urllib.request
 
-PROGRAM = ""
-# Far beyond what anything here takes, so that only a hang meets it.
-PATIENCE = 20
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+import program
 
 
-class Server:
-    """The running program; its output is read as it comes."""
-
-    def __init__(self, *arguments):
-        self.process = subprocess.Popen(
-            [PROGRAM, "--port", "0", *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.lines = []
-        self.changed = threading.Condition()
-        self.reader = threading.Thread(target=self.read)
-        self.reader.start()
-
-    def read(self):
-        for line in self.process.stdout:
-            with self.changed:
-                self.lines.append(line.rstrip("\n"))
-                self.changed.notify_all()
-
-    def output(self, pattern, count=1):
-        """Waits for so many lines that match, and returns the last match."""
-        def matches():
-            return [m for m in (re.search(pattern, line) for line in self.lines) if m]
-
-        with self.changed:
-            if not self.changed.wait_for(lambda: len(matches()) >= count, PATIENCE):
-                raise AssertionError(f"no {pattern!r} x {count} in {self.lines}")
-            return matches()[-1]
-
-    def port(self):
-        return int(self.output(r"^serving on http://127\.0\.0\.1:(\d+)/$").group(1))
-
-    def get(self, path):
-        """Returns status and text."""
-        request = f"http://127.0.0.1:{self.port()}{path}"
-        try:
-            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as answer:
-            with answer:
-                return answer.code, answer.read().decode()
-
-    def end(self):
-        """Waits for the end; returns the exit code and what it said on stderr."""
-        code = self.process.wait(PATIENCE)
-        self.reader.join()
-        return code, self.process.stderr.read()
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.reader.join()
-        self.process.stdout.close()
-        self.process.stderr.close()
-
-
-class Demo(unittest.TestCase):
+class Demo(program.ProgramTest):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.database = pathlib.Path(folder.name) / "shop.db"
 
     def serve(self, *arguments):
-        server = Server(*arguments)
-        self.addCleanup(server.close)
-        return server
+        return self.run_program("--port", "0", *arguments)
 
     def execute(self, sql):
         with contextlib.closing(sqlite3.connect(self.database)) as connection:
             with connection:
                 connection.executescript(sql)
-
-    def assert_one_line(self, arguments, code, words):
-        ended = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True,
-                               timeout=PATIENCE)
-        self.assertEqual(ended.returncode, code, ended)
-        self.assertRegex(ended.stderr, r"\Acache_warmup: [^\n]+\n\Z")
-        for word in words:
-            self.assertIn(word, ended.stderr)
 
     def test_serves_the_rows_and_follows_a_change(self):
         server = self.serve("--db", str(self.database), "--delay", "100ms")
@@ -147,7 +74,7 @@ class Demo(unittest.TestCase):
                 # A connection that says nothing must not hold it up.
                 with socket.create_connection(("127.0.0.1", server.port())):
                     server.get("/")
-                    server.process.send_signal(number)
+                    server.send(number)
                     self.assertEqual(server.end(), (0, ""))
                 self.assertEqual(server.lines[-2:], [f"{number.name}, shutting down", "bye"])
 
@@ -162,10 +89,7 @@ class Demo(unittest.TestCase):
         self.assertEqual(server.lines[-2:], ["time is over, shutting down", "bye"])
 
     def test_help(self):
-        ended = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, timeout=PATIENCE)
-        self.assertEqual((ended.returncode, ended.stderr), (0, ""))
-        for option in "--db", "--port", "--delay", "--for", "--help":
-            self.assertIn(option, ended.stdout)
+        self.assert_help("--db", "--port", "--delay")
 
     def test_bad_options(self):
         for arguments, word in (
@@ -178,7 +102,7 @@ class Demo(unittest.TestCase):
                 self.assert_one_line(arguments, 2, [word])
 
     def test_a_taken_port(self):
-        with socket.create_server(("127.0.0.1", 0)) as taken:
+        with program.taken_port() as taken:
             port = str(taken.getsockname()[1])
             self.assert_one_line(["--db", str(self.database), "--port", port], 1, [port, "in use"])
         self.assertFalse(self.database.exists())
@@ -206,5 +130,4 @@ class Demo(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    PROGRAM = sys.argv.pop(1)
-    unittest.main()
+    program.main()

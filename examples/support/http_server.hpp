@@ -1,7 +1,7 @@
 // A small HTTP server on Boost.Beast: a coroutine for each connection, all on one thread.
 // It knows nothing of timers, caches or databases.
-#ifndef CACHE_WARMUP_HTTP_SERVER_HPP
-#define CACHE_WARMUP_HTTP_SERVER_HPP
+#ifndef SUPPORT_HTTP_SERVER_HPP
+#define SUPPORT_HTTP_SERVER_HPP
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -21,7 +21,7 @@
 #include <string_view>
 #include <utility>
 
-namespace cache_warmup {
+namespace support {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
@@ -57,8 +57,10 @@ class http_server {
     check(error, port());
   }
 
-  /// Serves until it is cancelled. The server must outlive the connections; close() ends them.
+  /// Serves until it is cancelled, then closes all connections, so that nothing is left for the
+  /// context to wait for. The server must live until the context's run() has returned.
   asio::awaitable<void> accept() {
+    const closer at_the_end(*this);
     const auto executor = acceptor_.get_executor();
     for (;;) {
       auto [error, socket] = co_await acceptor_.async_accept(no_throw);
@@ -76,14 +78,19 @@ class http_server {
     }
   }
 
-  /// Closes all connections, so that nothing is left for the context to wait for.
-  void close() {
-    for (auto& stream : open_) {
-      stream.close();
-    }
-  }
-
  private:
+  struct closer {
+    explicit closer(http_server& closes) : server(closes) {}
+    closer(const closer&) = delete;
+    closer& operator=(const closer&) = delete;
+    ~closer() {
+      for (auto& stream : server.open_) {
+        stream.close();
+      }
+    }
+    http_server& server;
+  };
+
   static constexpr auto no_throw = asio::as_tuple(asio::use_awaitable);
   static constexpr auto patience = std::chrono::seconds(30);
 
@@ -138,6 +145,6 @@ class http_server {
   std::list<beast::tcp_stream> open_;
 };
 
-}  // namespace cache_warmup
+}  // namespace support
 
-#endif  // CACHE_WARMUP_HTTP_SERVER_HPP
+#endif  // SUPPORT_HTTP_SERVER_HPP
