@@ -377,8 +377,8 @@ asio::awaitable<void> stop_signals() {
   sensor.start();
   co_await sensor.wait({.hits = 2});
   shutdown.request_stop();  // a tick in flight is completed, then the run ends
-  co_await sensor.wait();
   //]
+  co_await sensor.wait();
   expect(sensor.hit_count() == 2);
 }
 

@@ -15,29 +15,12 @@
 #include <vector>
 
 #include "support/fixture.hpp"
+#include "support/threads.hpp"
 #include "support/tokens.hpp"
 
 using namespace test;
 
 namespace {
-
-/// Runs functions on threads of their own, and waits for all at its end.
-class crew {
- public:
-  crew() = default;
-  crew(const crew&) = delete;
-  crew& operator=(const crew&) = delete;
-  ~crew() {
-    for (auto& thread : threads_) thread.join();
-  }
-  template <class Function>
-  void add(Function function) {
-    threads_.emplace_back(std::move(function));
-  }
-
- private:
-  std::vector<std::thread> threads_;
-};
 
 /// Gives what a future was promised, or fails the test instead of hanging.
 template <class T>
@@ -113,7 +96,7 @@ void read_while_it_ticks() {
   std::int64_t n = 0;
   async_timer::timer<T> t{pool.get_executor(), 0s, [&] { return T(++n); }, {.name = "busy"}};
   {
-    crew readers;
+    thread_crew readers;
     for (int i = 0; i < 2; ++i) readers.add([&] { wrong += count_wrong_reads(t, over); });
     readers.add([&] {
       while (!over) {
@@ -208,7 +191,7 @@ TEST_CASE("26.5, 9.8 all operations may be called from any thread at once") {
       }
     };
     {
-      crew threads;
+      thread_crew threads;
       for (int i = 0; i < 2; ++i) {
         threads.add([&, i] { drive(plain, i); });
         threads.add([&, i] { drive(on_strand, i); });

@@ -72,7 +72,7 @@ class slab_pool {
   }
 
  private:
-  static constexpr std::size_t slab_bytes = 256 * 1024;  // also its alignment: a block finds it
+  static constexpr std::size_t slab_bytes = 262144;  // also its alignment: a block finds it
 
   struct free_block {
     free_block* next;
