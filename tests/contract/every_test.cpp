@@ -217,7 +217,7 @@ TEST_CASE("19.6 every: outlives a context that it ran on, and runs on another on
   int n = 0;
   auto t = async_timer::every(1s)([&] { return ++n; });
   for (int round = 1; round <= 3; ++round) {
-    virtual_context context;
+    bare_context context;
     t.start(context.io.get_executor());
     context.clock.advance(1s);
     CHECK(n == 2 * round);

@@ -818,13 +818,13 @@ TEST_CASE("D27 stop_on: a context destroyed with signals pending calls nobody an
   auto kept = std::make_shared<int>(1);
   const std::weak_ptr<int> alive = kept;
   std::stop_source source;
-  auto elsewhere = std::make_unique<virtual_context>();
+  auto elsewhere = std::make_unique<bare_context>();
   idle_timer outside{elsewhere->io};
   {
     std::optional<async_timer::timer<void>> t;
     std::optional<idle_timer> other;
     {
-      virtual_context context;
+      bare_context context;
       other.emplace(context.io);
       net::steady_timer far{context.io, net::steady_timer::time_point::max()};
       bool armed_too = true;
@@ -858,10 +858,10 @@ TEST_CASE("18.9, D27 stop_on: a context destroyed right after the run's end keep
   auto kept = std::make_shared<int>(0);
   const std::weak_ptr<int> alive = kept;
   std::stop_source source;
-  virtual_context elsewhere;
+  bare_context elsewhere;
   idle_timer other(elsewhere.io);
   {
-    virtual_context context;
+    bare_context context;
     net::steady_timer far{context.io, net::steady_timer::time_point::max()};
     async_timer::timer t{
         context.io,

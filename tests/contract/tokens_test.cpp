@@ -66,7 +66,7 @@ TEST_CASE_FIXTURE(virtual_context, "9.1, 10.13, 11.1, D21 the default token is u
 TEST_CASE("10.13, 11.1 no operation completes inline, whether it has to wait or not") {
   for_each_operation([](const std::string& name, auto initiate) {
     CAPTURE(name);
-    virtual_context own;
+    bare_context own;
     async_timer::timer<int> t{own.io, 1s, [] { return 1; }};
     std::array<ending, 3> ends;
     bool initiating = true;

@@ -3,6 +3,11 @@
 #ifndef ASYNC_TIMER_NET_ASIO_HPP
 #define ASYNC_TIMER_NET_ASIO_HPP
 
+#if !defined(__cpp_rtti) && !defined(_CPPRTTI)
+#error \
+    "async_timer needs run-time type information, to look into an any_io_executor, as standalone Asio 1.22 does: compile without -fno-rtti"
+#endif
+
 #if defined(ASYNC_TIMER_USE_STANDALONE_ASIO)
 
 #include <asio/version.hpp>
