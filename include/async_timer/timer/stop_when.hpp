@@ -5,6 +5,7 @@
 
 #include <async_timer/base/errors.hpp>
 #include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/schedule_point.hpp>
 #include <async_timer/delivery/target.hpp>
 #include <async_timer/delivery/target_shape.hpp>
 #include <async_timer/net/asio.hpp>
@@ -119,7 +120,7 @@ class supply {
 
  private:
   mutable T kept_;
-  mutable std::atomic<bool> taken_{false};
+  mutable base::atomic<bool> taken_{false};
 };
 
 template <class Derived>

@@ -3,6 +3,7 @@
 #define ASYNC_TIMER_TIMER_WAITER_HPP
 
 #include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/schedule_point.hpp>
 #include <async_timer/delivery/value.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/errors.hpp>
@@ -90,7 +91,7 @@ class waiter : public operation {
 
     waiter* owner;
     scheduler* clock = nullptr;
-    std::atomic<bool> met{false};
+    base::atomic<bool> met{false};
   };
 
   base::ref_ptr<timer_core> timer_;
