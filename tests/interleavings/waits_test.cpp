@@ -185,3 +185,18 @@ TEST_CASE("11.2, 9.4, 10.19 next, join and an idle wait meet a tick and the end 
     one.end(run);
   });
 }
+
+TEST_CASE("10.7, 10.13, D10 a counted wait meets ticks: not one more than it asked for") {
+  explore("a counted wait meets ticks", [](execution& run) {
+    one_timer one(run);
+    one.start_sleeping();
+    run.together([&] { one.w.serve_for(3); },
+                 [&] { one.t->wait({.hits = 2}, one.done.handler("hits")); },
+                 [&] { one.t->wait({.hit_count = 3}, one.done.handler("hit_count")); });
+    // Begun before the first of the three ticks, or after one more of them, and so on.
+    one.w.clock.advance(2s);
+    expect_outcome(run, one, "hits", {"3", "4", "5", "6"});
+    expect_outcome(run, one, "hit_count", {"3", ""});
+    one.end(run);
+  });
+}
