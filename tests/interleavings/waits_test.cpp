@@ -59,6 +59,42 @@ TEST_CASE("14.2, 14.4, 4.9 trigger meets a tick of fixed_rate: never a phantom")
           [](execution& run) { trigger_meets_tick(run, async_timer::mode::fixed_rate); });
 }
 
+TEST_CASE("4.10, 14.3 trigger meets a late tick of fixed_rate that is on its way: the grid stays") {
+  explore("trigger meets a tick of fixed_rate on its way", {.preemptions = 3}, [](execution& run) {
+    book done;
+    world w(run);
+    bool on_its_way = false;
+    int ticks = 0;
+    async_timer::timer_options options;
+    options.mode = async_timer::mode::fixed_rate;
+    // Due at the same instants; when the first one is called the second one is on its way.
+    async_timer::timer<void> first{w.io, 1s, [&] { on_its_way = ticks == 1; }};
+    async_timer::timer<void> second{w.io, 1s, [&] { ++ticks; }, options};
+    first.start();
+    second.start();
+    w.clock.run_until_idle();
+    bool triggered = false;
+    run.together(
+        [&] {
+          w.jump(1500ms);
+          w.serve();
+        },
+        [&] {
+          interleaving::step();
+          triggered = on_its_way && ticks == 1;
+          if (triggered) second.trigger(done.handler("trigger"));
+        });
+    if (triggered && ticks == 2) {
+      w.clock.advance(500ms);
+      run.expect_equal(ticks, 3, "ticks at the next slot");
+    }
+    first.cancel(done.handler("cancel"));
+    second.cancel(done.handler("other cancel"));
+    w.finish();
+    done.expect_each_once(run);
+  });
+}
+
 TEST_CASE("14.6, D12c trigger meets start: the first tick is enough") {
   explore("trigger meets start", [](execution& run) {
     one_timer one(run);
