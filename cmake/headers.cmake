@@ -7,6 +7,7 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/base/inside_scope.hpp
     include/async_timer/base/log.hpp
     include/async_timer/base/ref_ptr.hpp
+    include/async_timer/base/schedule_point.hpp
     include/async_timer/base/slab_pool.hpp
     include/async_timer/base/word_lock.hpp
     include/async_timer/core/delay_histogram.hpp

@@ -3,6 +3,7 @@
 #ifndef ASYNC_TIMER_BASE_REF_PTR_HPP
 #define ASYNC_TIMER_BASE_REF_PTR_HPP
 
+#include <async_timer/base/schedule_point.hpp>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -11,24 +12,43 @@
 
 namespace async_timer::base {
 
+/// Counts references; begins with one.
+class reference_count {
+ public:
+  void add() noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
+  /// Tells whether that was the last one: then the object is the caller's, to be destroyed.
+  [[nodiscard]] bool drop() noexcept {
+    if (count_.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+      return false;
+    }
+    schedule_point();
+    return true;
+  }
+  [[nodiscard]] std::uint32_t value() const noexcept {
+    schedule_point();
+    return count_.load(std::memory_order_acquire);
+  }
+
+ private:
+  std::atomic<std::uint32_t> count_{1};
+};
+
 /// Gives a class its count; the class is born with one reference, for adopt_ref().
 class ref_counted {
  public:
   ref_counted(const ref_counted&) = delete;
   ref_counted& operator=(const ref_counted&) = delete;
 
-  void add_ref() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  void add_ref() noexcept { references_.add(); }
 
   /// Drops a reference; the last one destroys the object.
   void release() noexcept {
-    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    if (references_.drop()) {
       destroy();
     }
   }
 
-  [[nodiscard]] std::uint32_t use_count() const noexcept {
-    return references_.load(std::memory_order_acquire);
-  }
+  [[nodiscard]] std::uint32_t use_count() const noexcept { return references_.value(); }
 
  protected:
   ref_counted() = default;
@@ -38,7 +58,7 @@ class ref_counted {
   /// Frees the object; operations override it to free through their handler's allocator.
   virtual void destroy() noexcept { delete this; }
 
-  std::atomic<std::uint32_t> references_{1};
+  reference_count references_;
 };
 
 template <class T>

@@ -4,6 +4,7 @@
 #ifndef ASYNC_TIMER_BASE_WORD_LOCK_HPP
 #define ASYNC_TIMER_BASE_WORD_LOCK_HPP
 
+#include <async_timer/base/schedule_point.hpp>
 #include <atomic>
 #include <cstdint>
 
@@ -16,6 +17,7 @@ class word_lock {
   word_lock& operator=(const word_lock&) = delete;
 
   void lock() noexcept {
+    schedule_point();
     std::uint32_t expected = free;
     if (state_.compare_exchange_strong(expected, held, std::memory_order_acquire,
                                        std::memory_order_relaxed)) [[likely]] {
@@ -25,6 +27,7 @@ class word_lock {
   }
 
   bool try_lock() noexcept {
+    schedule_point();
     std::uint32_t expected = free;
     return state_.compare_exchange_strong(expected, held, std::memory_order_acquire,
                                           std::memory_order_relaxed);
@@ -32,8 +35,9 @@ class word_lock {
 
   void unlock() noexcept {
     if (state_.exchange(free, std::memory_order_release) == awaited) [[unlikely]] {
-      state_.notify_one();
+      wake_one(state_);
     }
+    schedule_point_after_release();
   }
 
  private:
@@ -41,7 +45,7 @@ class word_lock {
 
   void lock_contended() noexcept {
     while (state_.exchange(awaited, std::memory_order_acquire) != free) {
-      state_.wait(awaited, std::memory_order_relaxed);
+      wait_on(state_, awaited);
     }
   }
 

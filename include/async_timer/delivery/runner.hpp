@@ -8,6 +8,7 @@
 
 #include <async_timer/base/inside_scope.hpp>
 #include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/schedule_point.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/parking_place.hpp>
 #include <async_timer/net/tagged_executor.hpp>
@@ -92,7 +93,7 @@ class runner final : public base::ref_counted {
   base::ref_ptr<executor_tag> tag_;
   net::cancellation_signal signal_;
   parking_place parked_;
-  std::atomic<std::uint64_t> serial_{0};
+  base::atomic<std::uint64_t> serial_{0};
 
   // From here on only touched by handlers on the runner's executor, or before it is launched.
   async_job* job_ = nullptr;

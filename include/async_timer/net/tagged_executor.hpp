@@ -5,6 +5,7 @@
 #define ASYNC_TIMER_NET_TAGGED_EXECUTOR_HPP
 
 #include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/schedule_point.hpp>
 #include <async_timer/base/word_lock.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/executor.hpp>
@@ -71,7 +72,7 @@ class executor_tag final : public base::ref_counted {
   net::any_io_executor plain_;
   net::any_io_executor possibly_;
   net::any_io_executor never_;
-  std::atomic<const void*> owner_{nullptr};
+  base::atomic<const void*> owner_{nullptr};
   std::atomic<bool> is_tracking_{false};
   std::atomic<std::int64_t> work_count_{0};
   base::word_lock work_lock_;

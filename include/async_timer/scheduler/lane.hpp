@@ -7,7 +7,6 @@
 #include <async_timer/base/word_lock.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/executor.hpp>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -38,7 +37,7 @@ class lane {
   lane(const lane&) = delete;
   lane& operator=(const lane&) = delete;
 
-  void add_ref() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  void add_ref() noexcept { references_.add(); }
   void release() noexcept;
 
   [[nodiscard]] scheduler& owner() const noexcept { return *scheduler_; }
@@ -55,7 +54,7 @@ class lane {
   /// @param use  gets the extension, or null while no timer of the lane runs.
   template <class Extension, class Use>
   void with_extension(Use&& use) {
-    const std::scoped_lock lock(extension_mutex_);
+    const std::scoped_lock lock(extension_lock_);
     if (!closed_ && extension_ == nullptr) {
       extension_ = std::make_unique<Extension>();
     }
@@ -71,18 +70,18 @@ class lane {
     return std::exchange(executor_, {});
   }
   std::unique_ptr<lane_extension> take_extension(bool closed) noexcept {
-    const std::scoped_lock lock(extension_mutex_);
+    const std::scoped_lock lock(extension_lock_);
     closed_ = closed;
     return std::move(extension_);
   }
 
-  std::atomic<std::uint32_t> references_{1};
+  base::reference_count references_;
   std::shared_ptr<scheduler> scheduler_;
   mutable base::word_lock executor_lock_;  // handles may read while the context goes away
   net::any_io_executor executor_;
   const bool runs_inline_;
 
-  std::mutex extension_mutex_;
+  base::word_lock extension_lock_;
   std::unique_ptr<lane_extension> extension_;
   bool closed_ = true;
 

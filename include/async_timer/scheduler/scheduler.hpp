@@ -67,7 +67,12 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   /// Arms an idle node of a run in progress. Throws when memory ends.
   void arm(schedule_node& node, const rearm& next);
   /// Makes an armed node due now. Tells whether it was waiting; else it is on its way already.
-  bool kick(schedule_node& node) noexcept;
+  bool kick(schedule_node& node) noexcept {
+    return kick(node, [] {});
+  }
+  /// As above, and calls `note` before the node can run, with the lock held; if it was waiting.
+  template <class Note>
+  bool kick(schedule_node& node, Note&& note) noexcept;
   /// Takes an armed node out. Else false: it is on its way and will be called.
   bool disarm(schedule_node& node) noexcept;
 

@@ -3,6 +3,7 @@
 #define ASYNC_TIMER_SCHEDULER_SCHEDULER_SERVICE_HPP
 
 #include <async_timer/base/errors.hpp>
+#include <async_timer/base/word_lock.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/executor.hpp>
 #include <async_timer/net/tagged_executor.hpp>
@@ -85,7 +86,7 @@ class scheduler_service final : public net::execution_context::service {
 
   static inline std::atomic<std::uint64_t> age_{1};
 
-  std::mutex mutex_;
+  base::word_lock mutex_;
   std::shared_ptr<scheduler> scheduler_;
   bool is_shut_down_ = false;
 };

@@ -7,6 +7,7 @@
 
 #include <async_timer/base/inside_scope.hpp>
 #include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/schedule_point.hpp>
 #include <async_timer/base/slab_pool.hpp>
 #include <async_timer/base/word_lock.hpp>
 #include <async_timer/core/interval.hpp>
@@ -68,9 +69,9 @@ struct cold_state {
 class timer_core : public schedule_node, public base::from_slabs {
  public:
   // --- one reference for the handle, one for the active run, one for each pending operation
-  void add_ref() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  void add_ref() noexcept { references_.add(); }
   void release() noexcept {
-    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    if (references_.drop()) {
       delete this;
     }
   }
@@ -218,13 +219,13 @@ class timer_core : public schedule_node, public base::from_slabs {
 
   // The hot part: what a tick of a timer that nobody waits for touches.
   mutable base::word_lock lock_;
-  std::atomic<std::uint32_t> references_{1};
-  std::atomic<std::uint32_t> state_{stopped};
+  base::reference_count references_;
+  base::atomic<std::uint32_t> state_{stopped};
   core::pacemaker pacemaker_;
-  std::atomic<std::int64_t> delay_;
+  base::atomic<std::int64_t> delay_;
   const std::chrono::nanoseconds initial_delay_;  // here, since it costs no block size
-  std::atomic<std::int64_t> hit_count_{0};
-  std::atomic<std::int64_t> last_tick_at_{0};
+  base::atomic<std::int64_t> hit_count_{0};
+  base::atomic<std::int64_t> last_tick_at_{0};
   std::unique_ptr<cold_state> cold_;
 
  private:

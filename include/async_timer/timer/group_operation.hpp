@@ -4,6 +4,8 @@
 #define ASYNC_TIMER_TIMER_GROUP_OPERATION_HPP
 
 #include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/schedule_point.hpp>
+#include <async_timer/base/word_lock.hpp>
 #include <async_timer/core/interval.hpp>
 #include <async_timer/core/time.hpp>
 #include <async_timer/net/asio.hpp>
@@ -123,7 +125,7 @@ class group_operation : public operation {
     return true;
   }
 
-  mutable std::mutex mutex_;
+  mutable base::word_lock mutex_;
   std::exception_ptr error_;
 
  private:
@@ -146,7 +148,7 @@ class group_operation : public operation {
 
     group_operation* owner;
     scheduler* clock = nullptr;
-    std::atomic<bool> met{false};
+    base::atomic<bool> met{false};
   };
 
   void arm_deadline(lane& where, std::chrono::nanoseconds timeout) noexcept {

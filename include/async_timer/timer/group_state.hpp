@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <async_timer/base/errors.hpp>
 #include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/word_lock.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/scheduler/lane.hpp>
 #include <async_timer/timer/blocking.hpp>
@@ -213,7 +214,7 @@ class group_state {
 
   const std::string name_;
   const base::ref_ptr<lane> lane_;
-  mutable std::mutex mutex_;
+  mutable base::word_lock mutex_;
   std::vector<std::unique_ptr<group_member>> members_;
   bool active_ = false;
   bool was_started_ = false;

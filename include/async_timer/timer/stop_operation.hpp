@@ -3,6 +3,7 @@
 #define ASYNC_TIMER_TIMER_STOP_OPERATION_HPP
 
 #include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/schedule_point.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/timer/stop_watch.hpp>
 #include <atomic>
@@ -40,7 +41,7 @@ class armed_operation final : public armed_signal {
  private:
   base::ref_ptr<stop_watch> watch_;
   net::cancellation_signal signal_;
-  std::atomic<bool> has_finished_{false};
+  base::atomic<bool> has_finished_{false};
 };
 
 inline std::exception_ptr failure_from() noexcept { return nullptr; }

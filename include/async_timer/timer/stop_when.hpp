@@ -5,6 +5,7 @@
 
 #include <async_timer/base/errors.hpp>
 #include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/schedule_point.hpp>
 #include <async_timer/delivery/target.hpp>
 #include <async_timer/delivery/target_shape.hpp>
 #include <async_timer/net/asio.hpp>
@@ -61,7 +62,8 @@ class stop_token_signal final : public stop_signal {
 class timer_end_waiter final : public waiter {
  public:
   timer_end_waiter(timer_core& timer, stop_watch& watch) noexcept
-      : waiter(timer, awaited::end, std::numeric_limits<std::int64_t>::max()),  // wants no value
+      : waiter(timer, awaited::end,
+               {.count = std::numeric_limits<std::int64_t>::max(), .from_now = false}),  // no value
         watch_(&watch) {}
 
   void complete() noexcept override {
@@ -119,7 +121,7 @@ class supply {
 
  private:
   mutable T kept_;
-  mutable std::atomic<bool> taken_{false};
+  mutable base::atomic<bool> taken_{false};
 };
 
 template <class Derived>

@@ -3,6 +3,7 @@
 #define ASYNC_TIMER_TIMER_WAITER_HPP
 
 #include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/schedule_point.hpp>
 #include <async_timer/delivery/value.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/errors.hpp>
@@ -11,6 +12,7 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <limits>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -26,15 +28,28 @@ enum class awaited : std::uint8_t {
   end           ///< idle wait: the last value of this wait, when the run ends
 };
 
+/// Is a hit_count to reach, or a number of ticks from the beginning of the wait on.
+struct tick_goal {
+  std::int64_t count = 0;
+  bool from_now = true;
+};
+
 /// Waits for a timer; linked in its list until somebody claims it.
 class waiter : public operation {
  public:
-  waiter(timer_core& timer, awaited what, std::int64_t goal) noexcept
+  waiter(timer_core& timer, awaited what, tick_goal goal) noexcept
       : timer_(&timer), what_(what), goal_(goal), deadline_(*this) {}
 
   [[nodiscard]] awaited what() const noexcept { return what_; }
   /// Is the hit_count to reach, or, for an idle wait, the one at its beginning.
-  [[nodiscard]] std::int64_t goal() const noexcept { return goal_; }
+  [[nodiscard]] std::int64_t goal() const noexcept { return goal_.count; }
+  /// Settles the goal; with the timer's lock held, so that no tick comes between this and the wait.
+  void begin_at(std::int64_t hit_count) noexcept {
+    if (std::exchange(goal_.from_now, false)) {
+      const auto most = std::numeric_limits<std::int64_t>::max();
+      goal_.count = goal_.count > most - hit_count ? most : hit_count + goal_.count;
+    }
+  }
 
   void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
 
@@ -90,12 +105,12 @@ class waiter : public operation {
 
     waiter* owner;
     scheduler* clock = nullptr;
-    std::atomic<bool> met{false};
+    base::atomic<bool> met{false};
   };
 
   base::ref_ptr<timer_core> timer_;
   awaited what_;
-  std::int64_t goal_;
+  tick_goal goal_;
   std::exception_ptr error_;
   deadline deadline_;
 };

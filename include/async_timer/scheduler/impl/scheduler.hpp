@@ -62,11 +62,13 @@ inline void scheduler::arm(schedule_node& node, const rearm& next) {
   }
 }
 
-inline bool scheduler::kick(schedule_node& node) noexcept {
+template <class Note>
+bool scheduler::kick(schedule_node& node, Note&& note) noexcept {
   const lock_type lock(mutex_);
   if (node.place_ != schedule_node::place::armed) {
     return false;
   }
+  note();
   wheel_->remove(node);
   ready_.push_back(node);
   post_turn();  // which also cancels the driver if nothing is left to wait for

@@ -102,7 +102,7 @@ inline void scheduler::tell_listeners() noexcept {
 }
 
 inline void lane::release() noexcept {
-  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+  if (references_.drop()) {
     const auto keep_until_unlinked = scheduler_;
     keep_until_unlinked->unlink(*this);
     delete this;

@@ -157,6 +157,7 @@ inline void timer_core::enroll(base::ref_ptr<waiter> op, const void* caller,
                                std::optional<interval> timeout, bool trigger) {
   {
     const std::scoped_lock lock(lock_);
+    op->begin_at(hit_count());
     if (auto outcome = outcome_at_once(*op, is_inside(caller), timeout, trigger)) {
       op->set_error(std::move(outcome->error));
     } else {
@@ -176,15 +177,18 @@ inline void timer_core::enroll(base::ref_ptr<waiter> op, const void* caller,
 
 /// Asks for a tick now, unless one is on its way.
 inline void timer_core::trigger_locked() noexcept {
-  const bool held_back = current_phase() == settling || has(arming);
-  if (!held_back && current_phase() != scheduled) {
+  if (current_phase() == settling || has(arming)) {
+    raise(triggered);
     return;
   }
-  const auto before = raise(triggered);  // first, since once kicked the tick may begin at once
-  const bool sleep_to_skip = has(paced) && has(first_tick);
-  if (!held_back &&
-      (phase_of(before) != scheduled || !(my_scheduler().kick(*this) || sleep_to_skip))) {
-    lower(triggered);
+  // Only a sleep that is cut short is noted: a tick on its way already must keep its grid.
+  const bool was_cut =
+      current_phase() != scheduled || my_scheduler().kick(*this, [this] { raise(triggered); });
+  if (!was_cut && has(paced) && has(first_tick)) [[unlikely]] {
+    // It is about to sleep its own way. If it has begun to tick meanwhile it can't end before this.
+    if (phase_of(raise(triggered)) != scheduled) {
+      lower(triggered);
+    }
   }
 }
 

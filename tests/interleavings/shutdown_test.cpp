@@ -1,0 +1,178 @@
+// The end of an execution context, while other threads use what lives longer: handles, threads that
+// wait, feeds. Posting to a context that is destroyed is nobody's right, so handlers wait already.
+#include <doctest/doctest.h>
+
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <utility>
+
+#include "interleavings/world.hpp"
+
+using namespace test;
+
+namespace {
+
+template <class Call>
+std::string thrown_by(Call&& call) {
+  try {
+    call();
+    return "";
+  } catch (...) {
+    return kind_of(std::current_exception());
+  }
+}
+
+/// Is a timer that sleeps, in a context that is shut down while others use the timer.
+struct doomed {
+  explicit doomed(execution& run, bool suspends = false) : w(std::in_place, run) {
+    if (suspends) {
+      t.emplace(w->io, 1s, told.suspending_target(), told.options());
+    } else {
+      t.emplace(w->io, 1s, told.target(), told.options());
+    }
+    told.start(*t);
+    w->clock.run_until_idle();
+  }
+  void shut_down() { w->io.shutdown(); }
+  void end(execution& run) {
+    w.reset();
+    if (t) {
+      run.expect(!t->is_running(), "it runs without a context");
+      run.expect_equal(t->hit_count(), std::int64_t{told.ticks}, "hit_count");
+    }
+    t.reset();
+    done.expect_each_ended_once(run);
+    run.expect(told.stops <= 1, "on_stop was called twice");
+    run.expect(told.is_released(), "what the timer captured is not released");
+  }
+
+  story told;
+  book done;
+  std::optional<world> w;
+  std::optional<async_timer::timer<int>> t;
+};
+
+}  // namespace
+
+TEST_CASE("22.8, D34b shutdown meets trigger_threadsafe: it returns") {
+  explore("shutdown meets trigger_threadsafe", [](execution& run) {
+    doomed one(run);
+    std::string error;
+    run.together([&] { one.shut_down(); },
+                 [&] { error = thrown_by([&] { one.t->trigger_threadsafe(); }); });
+    run.expect(error == "dispatch" || error == "not_running", "it threw " + error);
+    one.end(run);
+  });
+}
+
+TEST_CASE("22.8, D34b shutdown meets cancel_threadsafe: it returns") {
+  explore("shutdown meets cancel_threadsafe", [](execution& run) {
+    doomed one(run);
+    std::string error;
+    run.together([&] { one.shut_down(); },
+                 [&] { error = thrown_by([&] { one.t->cancel_threadsafe(); }); });
+    run.expect(error == "dispatch" || error.empty(), "it threw " + error);
+    one.end(run);
+  });
+}
+
+TEST_CASE("22.8, 22.6 shutdown meets the timeout of trigger_threadsafe and a stop") {
+  explore("shutdown meets a timeout and a stop", [](execution& run) {
+    doomed one(run);
+    std::string error;
+    run.together([&] { one.shut_down(); },
+                 [&] { error = thrown_by([&] { one.t->trigger_threadsafe(1ns); }); },
+                 [&] { one.t->request_stop(); });
+    run.expect(error == "dispatch" || error == "not_running" || error == "timeout",
+               "it threw " + error);
+    one.end(run);
+  });
+}
+
+TEST_CASE("D9, 26.5 shutdown meets the end of the handle, with all kinds of waiters") {
+  explore("shutdown meets the end of the handle", [](execution& run) {
+    doomed one(run);
+    one.t->join(one.done.handler("join"));
+    one.t->wait({.hits = 9, .timeout = 1h}, one.done.handler("wait"));
+    one.t->cancel(one.done.handler("cancel"));
+    run.together([&] { one.shut_down(); }, [&] { one.t.reset(); });
+    one.end(run);
+  });
+}
+
+TEST_CASE("13.23, 26.5 shutdown meets close, and the end of the timer, with a next of the feed") {
+  explore("shutdown meets the end of a feed", [](execution& run) {
+    doomed one(run);
+    auto feed = std::make_optional(one.t->subscribe());
+    feed->next(one.done.handler("next"));
+    feed->next(one.done.handler("second next"));
+    run.together([&] { one.shut_down(); }, [&] { feed.reset(); }, [&] { one.t.reset(); });
+    one.end(run);
+  });
+}
+
+TEST_CASE("26.5 shutdown meets start: it fails, or its run goes with the context") {
+  explore("shutdown meets start", [](execution& run) {
+    doomed one(run);
+    one.t->request_stop();
+    one.w->clock.run_until_idle();
+    std::string error;
+    run.together([&] { one.shut_down(); }, [&] { error = thrown_by([&] { one.t->start(); }); },
+                 [&] { static_cast<void>(one.t->is_running()); });
+    run.expect(error == "dispatch" || error.empty(), "it threw " + error);
+    one.end(run);
+  });
+}
+
+TEST_CASE("26.5, 15.4 shutdown meets a stop of a target that is suspended") {
+  explore("shutdown meets the stop of a suspended target", [](execution& run) {
+    doomed one(run, true);
+    one.w->clock.advance(1s);  // the target has been called again, and is through
+    one.t->trigger(one.done.handler("trigger"));
+    one.w->io.restart();
+    one.w->io.poll_one();  // it is suspended, or about to be
+    run.together([&] { one.shut_down(); }, [&] { one.t->request_stop(); });
+    one.end(run);
+  });
+}
+
+TEST_CASE("18.1, 26.5 shutdown meets a stop_token that fires") {
+  explore("shutdown meets a stop_token", [](execution& run) {
+    std::stop_source source;
+    story told;
+    std::optional<async_timer::timer<int>> t;
+    {
+      world w(run);
+      auto options = told.options();
+      options.stop_on = async_timer::stop_when(source.get_token());
+      t.emplace(w.io, 1s, told.target(), std::move(options));
+      told.start(*t);
+      w.clock.run_until_idle();
+      run.together([&] { w.io.shutdown(); }, [&] { source.request_stop(); });
+    }
+    run.expect(!t->is_running(), "it runs without a context");
+    t.reset();
+    run.expect(told.is_released(), "what the timer captured is not released");
+  });
+}
+
+TEST_CASE("20.18, 22.8 shutdown meets cancel_threadsafe of a group: it returns") {
+  explore("shutdown meets cancel_threadsafe of a group", [](execution& run) {
+    story told;
+    std::optional<async_timer::timer_group> group;
+    std::string error;
+    {
+      world w(run);
+      group.emplace(w.io);
+      group->add(async_timer::timer<int>{w.io, 1s, told.target(), told.options()});
+      group->start();
+      w.clock.run_until_idle();
+      run.together([&] { w.io.shutdown(); },
+                   [&] { error = thrown_by([&] { group->cancel_threadsafe(); }); });
+    }
+    run.expect(error == "dispatch" || error.empty(), "it threw " + error);
+    group.reset();
+    run.expect(told.is_released(), "what the timer captured is not released");
+  });
+}

@@ -1,0 +1,159 @@
+// Stop signals that fire while the run begins, ticks, is cancelled, or ends.
+#include <doctest/doctest.h>
+
+#include <optional>
+#include <stop_token>
+#include <utility>
+
+#include "interleavings/world.hpp"
+#include "support/tokens.hpp"
+
+using namespace test;
+
+namespace {
+
+/// Is an operation that the test completes or that is cancelled, as a signal.
+class hand_made {
+ public:
+  template <class Token>
+  auto operator()(Token&& token) {
+    return net::async_initiate<Token, void(async_timer::error_code)>(
+        [this](auto handler) { timer_.async_wait(std::move(handler)); }, token);
+  }
+  explicit hand_made(net::io_context& io)
+      : timer_(io, std::chrono::steady_clock::time_point::max()) {}
+  /// Completes it, on the context.
+  void fire() { timer_.cancel(); }
+
+ private:
+  net::steady_timer timer_;
+};
+
+}  // namespace
+
+TEST_CASE("18.1, 18.3, 16.6 a stop_token fires on a thread of its own while cancel ends the run") {
+  explore("a stop_token meets cancel", [](execution& run) {
+    std::stop_source source;
+    story told;
+    book done;
+    {
+      world w(run);
+      auto options = told.options();
+      options.stop_on = async_timer::stop_when(source.get_token());
+      async_timer::timer<int> t{w.io, 1s, told.target(), std::move(options)};
+      told.start(t);
+      w.clock.run_until_idle();
+      run.together([&] { w.serve(); }, [&] { source.request_stop(); },
+                   [&] { t.cancel(done.handler("cancel")); });
+      w.finish();
+      run.expect(!t.is_running(), "it runs after both");
+    }
+    done.expect_each_once(run);
+    told.expect_all_over(run);
+  });
+}
+
+TEST_CASE("18.1, 18.7, D28 a stop_token fires while the run begins") {
+  explore("a stop_token meets start", [](execution& run) {
+    std::stop_source source;
+    story told;
+    book done;
+    {
+      world w(run);
+      auto options = told.options();
+      options.stop_on = async_timer::stop_when(source.get_token());
+      async_timer::timer<int> t{w.io, 1s, told.target(), std::move(options)};
+      run.together(
+          [&] {
+            told.start(t);
+            w.serve();
+          },
+          [&] {
+            source.request_stop();
+            t.wait(done.handler("wait"));
+          });
+      w.finish();
+      run.expect(!t.is_running(), "it runs after the signal");
+      run.expect(told.ticks <= 1, "it ticked after the signal");
+    }
+    done.expect_each_once(run);
+    told.expect_all_over(run);
+  });
+}
+
+TEST_CASE("18.1, 18.11 the end of another timer meets a tick and cancel, on two threads") {
+  explore("the end of another timer meets cancel", {.preemptions = 1, .random = 1000},
+          [](execution& run) {
+            story told;
+            story other_told;
+            book done;
+            {
+              world w(run, 2);
+              async_timer::timer<int> other{w.io, 1s, other_told.target(), other_told.options()};
+              other_told.start(other);
+              auto options = told.options();
+              options.stop_on = async_timer::stop_when(other);
+              async_timer::timer<int> t{w.io, 1s, told.target(), std::move(options)};
+              told.start(t);
+              w.clock.run_until_idle();
+              run.together([&] { w.serve_for(1); }, [&] { w.serve(); },
+                           [&] {
+                             other.request_stop();
+                             t.cancel(done.handler("cancel"));
+                           });
+              w.finish();
+              run.expect(!t.is_running(), "it runs after both");
+            }
+            done.expect_each_once(run);
+            told.expect_all_over(run);
+            other_told.expect_all_over(run);
+          });
+}
+
+TEST_CASE("18.1, 18.5, D27 an operation completes while cancel lets go of it, on two threads") {
+  explore("an operation as a signal meets cancel", {.preemptions = 1, .random = 1000},
+          [](execution& run) {
+            story told;
+            book done;
+            {
+              world w(run, 2);
+              hand_made signal(w.io);
+              auto options = told.options();
+              options.stop_on =
+                  async_timer::stop_when([&signal](auto handler) { signal(std::move(handler)); });
+              async_timer::timer<int> t{w.io, 1s, told.target(), std::move(options)};
+              told.start(t);
+              w.clock.run_until_idle();
+              run.together(
+                  [&] {
+                    signal.fire();
+                    w.serve();
+                  },
+                  [&] { w.serve(); }, [&] { t.cancel(done.handler("cancel")); });
+              w.finish();
+              run.expect(!t.is_running(), "it runs after both");
+            }
+            done.expect_each_once(run);
+            told.expect_all_over(run);
+          });
+}
+
+TEST_CASE("18.1, D9 a stop_token fires while the handle ends") {
+  explore("a stop_token meets the end of the handle", [](execution& run) {
+    std::stop_source source;
+    story told;
+    book done;
+    {
+      world w(run);
+      auto options = told.options();
+      options.stop_on = async_timer::stop_when(source.get_token());
+      auto t =
+          std::make_optional<async_timer::timer<int>>(w.io, 1s, told.target(), std::move(options));
+      told.start(*t);
+      w.clock.run_until_idle();
+      run.together([&] { w.serve(); }, [&] { source.request_stop(); }, [&] { t.reset(); });
+      w.finish();
+    }
+    told.expect_all_over(run);
+  });
+}
