@@ -1,19 +1,13 @@
 // The hand-written loop on steady_timer, a coroutine for each timer.
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <cstdint>
 #include <optional>
 
+#include "asio_backend.hpp"
 #include "frame.hpp"
 
 namespace {
 
-namespace net = boost::asio;
+namespace net = bench::net;
 
 class asio_awaitable final : public bench::contestant_base {
  public:

@@ -1,19 +1,23 @@
 // This library, a coroutine as target.
 #include "timer_fleet.hpp"
 
-template <class Fleet>
-bench::net::awaitable<void> tick(Fleet& fleet, std::uint64_t i) {
-  fleet.tick(i);
+namespace {
+
+template <class Ticker>
+bench::net::awaitable<void> tick(Ticker& ticker, std::uint64_t i) {
+  ticker.tick(i);
   co_return;
 }
 
-struct awaitable_target {
-  template <class Fleet>
-  auto operator()(Fleet& fleet, std::uint64_t i) const {
-    return [&fleet, i] { return tick(fleet, i); };
+struct awaitable_flavour : bench::plain_flavour {
+  template <class Ticker>
+  static auto target(Ticker& ticker, std::uint64_t i) {
+    return [&ticker, i] { return tick(ticker, i); };
   }
 };
 
+}  // namespace
+
 int main(int argc, char** argv) {
-  return bench::main_of<bench::timer_fleet<awaitable_target>>(argc, argv, "timer_awaitable");
+  return bench::fleet_main<awaitable_flavour>(argc, argv, "timer_awaitable");
 }

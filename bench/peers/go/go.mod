@@ -1,0 +1,3 @@
+module go_afterfunc
+
+go 1.19
