@@ -62,6 +62,16 @@ TEST_CASE("D25 interval: integer durations saturate") {
   CHECK(ns(duration<int, std::exa>{-1}) == nanoseconds::min());
   CHECK(ns(duration<int, std::exa>{0}) == 0ns);
   CHECK(ns(duration<std::int64_t, std::pico>{int_min}) == -9'223'372'036'854'775ns);
+  CHECK(ns(duration<std::int64_t, std::pico>{int_max}) == 9'223'372'036'854'775ns);
+}
+
+TEST_CASE("D25 interval: saturates at the last nanosecond and not before") {
+  CHECK(ns(nanoseconds{int_max - 1}) == nanoseconds{int_max - 1});
+  CHECK(ns(nanoseconds{-int_max}) == nanoseconds{-int_max});
+  CHECK(ns(nanoseconds{-int_max + 1}) == nanoseconds{-int_max + 1});
+  // One and a half nanoseconds: the sum of the parts would be 2^64.
+  using odd = duration<std::uint64_t, std::ratio<3, 2'000'000'000>>;
+  CHECK(ns(odd{std::numeric_limits<std::uint64_t>::max() / 3 * 2 + 1}) == nanoseconds::max());
 }
 
 TEST_CASE("D25 interval: floating durations are rounded and saturate") {
@@ -76,11 +86,21 @@ TEST_CASE("D25 interval: floating durations are rounded and saturate") {
   CHECK(ns(duration<float, std::exa>{1.0f}) == nanoseconds::max());
 }
 
+TEST_CASE("D25 interval: the largest floating value is out of range and still finite") {
+  CHECK(interval{duration<double>{std::numeric_limits<double>::max()}}.is_finite());
+  CHECK(interval{duration<double>{std::numeric_limits<double>::lowest()}}.is_finite());
+  CHECK(interval{duration<float>{std::numeric_limits<float>::max()}}.is_finite());
+  CHECK(interval{duration<float>{std::numeric_limits<float>::lowest()}}.is_finite());
+}
+
 TEST_CASE("1.2, D25 interval: the smallest negative duration is still negative") {
   CHECK(interval{duration<int, std::pico>{-1}}.is_negative());
   CHECK(interval{duration<double, std::nano>{-1e-9}}.is_negative());
   CHECK_FALSE(interval{duration<double>{-0.0}}.is_negative());
   CHECK_FALSE(interval{duration<int, std::pico>{1}}.is_negative());
+  CHECK(ns(duration<int, std::pico>{-1}) == -1ns);
+  CHECK(ns(duration<double, std::nano>{-1e-9}) == -1ns);
+  CHECK(ns(duration<int, std::pico>{1}) == 0ns);
 }
 
 TEST_CASE("D25 interval: NaN and infinity are remembered") {
@@ -136,6 +156,7 @@ TEST_CASE("D25 time: sums and differences saturate") {
   CHECK(saturating_difference(time_point::max(), time_point::min()) == nanoseconds::max());
   CHECK(saturating_difference(time_point::min(), time_point::max()) == nanoseconds::min());
   CHECK(saturating_difference(time_point::min(), time_point::min()) == 0ns);
+  CHECK(saturating_sub(t, -3ns) == time_point{103ns});
 }
 
 }  // namespace

@@ -221,6 +221,7 @@ TEST_CASE("6.6 pacemaker: without jitter or delay no random number is needed") {
   CHECK_FALSE(pacemaker::needs_draw(0, 1s));
   CHECK_FALSE(pacemaker::needs_draw(0.5, 0s));
   CHECK(pacemaker::needs_draw(0.5, 1s));
+  CHECK(pacemaker::needs_draw(0.5, 1ns));
 }
 
 TEST_CASE("6.5 pacemaker: without jitter a tick is due on its slot, to the nanosecond") {

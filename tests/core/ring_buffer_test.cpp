@@ -38,6 +38,43 @@ TEST_CASE("ring buffer: keeps the order, whatever is pushed and popped") {
   }
 }
 
+TEST_CASE(
+    "ring buffer: what is put back to the front comes first, whatever the ring has room for") {
+  for (const unsigned seed : {1u, 2u, 3u}) {
+    INFO("seed " << seed);
+    random_engine random{seed};
+    ring_buffer<std::string> ring;
+    std::deque<std::string> model;
+    for (int i = 0; i < 2'000; ++i) {
+      std::string value = "value number " + std::to_string(i);
+      switch (random.next() % (model.empty() ? 2 : 3)) {
+        case 0:
+          model.push_front(value);
+          ring.push_front(std::move(value));
+          break;
+        case 1:
+          model.push_back(value);
+          ring.push_back(std::move(value));
+          break;
+        default:
+          model.pop_front();
+          ring.pop_front();
+      }
+      REQUIRE(ring.size() == model.size());
+      for (std::size_t k = 0; k < model.size(); ++k) REQUIRE(ring[k] == model[k]);
+    }
+  }
+}
+
+TEST_CASE("ring buffer: a constant one can be read") {
+  ring_buffer<int> ring;
+  for (const int i : {7, 8, 9}) ring.push_back(i);
+  ring.pop_front();
+  const auto& constant = ring;
+  CHECK(constant.front() == 8);
+  CHECK(constant[1] == 9);
+}
+
 TEST_CASE("ring buffer: takes types that can only be moved") {
   ring_buffer<std::unique_ptr<int>> ring;
   for (int i = 0; i < 100; ++i) ring.push_back(std::make_unique<int>(i));

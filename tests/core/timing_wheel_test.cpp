@@ -372,7 +372,11 @@ TEST_CASE("wheel: drain disarms every node") {
   CHECK(wheel.next_due() == std::nullopt);
   CHECK(wheel.chunk_count() == 0);
   wheel.insert(items[0], at(1s));
-  CHECK(collect_all(wheel, at(1s)).size() == 1);
+  CHECK(wheel.next_due() == at(1s));
+  wheel.drain([](wheel_node&, time_point) noexcept {});
+  wheel.insert(items[0], at(2s));
+  CHECK(wheel.next_due() == at(2s));  // not what it was before
+  CHECK(collect_all(wheel, at(2s)).size() == 1);
 }
 
 TEST_CASE("P5 wheel: a sleeping timer takes 20 bytes, a wheel of a few under 100 KB") {

@@ -1,0 +1,97 @@
+"""What is known from earlier runs, and which mutants are excused."""
+
+import hashlib
+import json
+
+
+class Results:
+    """Verdicts by mutant. One counts as long as what it came from is unchanged: the header and, for
+    a mutant that was killed, the file of the test that did it; for one that survived, all tests."""
+
+    def __init__(self, path, root):
+        self.path, self.root = path, root
+        self.known = json.loads(path.read_text()) if path.exists() else {}
+        self._hashes = {}
+        self.all_tests = self._hash(*sorted((root / "tests").rglob("*.?pp")))
+
+    def verdict(self, mutant, kind="plain"):
+        """The entry of a mutant if it still counts, or None; a survivor has to have been tried in
+        that kind of build."""
+        entry = self.known.get(mutant.id)
+        if entry is None or entry["header"] != self._header(mutant):
+            return None
+        if not entry["by"] and kind not in entry["tried"]:
+            return None
+        source = self._hash(self.root / entry["file"]) if entry["by"] else self.all_tests
+        return entry if entry["tests"] == source else None
+
+    def last_killer(self, mutant):
+        """The key of the test that killed it once, even if that was long ago."""
+        return self.known.get(mutant.id, {}).get("by")
+
+    def add(self, mutant, verdict, kind):
+        file = ""
+        tried = [kind]
+        if kind != "plain":
+            tried = ["plain", kind]  # it comes here only as a survivor of that
+        if verdict.by:
+            file = "tests/" + verdict.by.file.partition("/tests/")[2]
+        self.known[mutant.id] = {
+            "how": verdict.how,
+            "by": verdict.by.key if verdict.by else None,
+            "file": file,
+            "tried": tried,
+            "header": self._header(mutant),
+            "tests": self._hash(self.root / file) if file else self.all_tests,
+        }
+
+    def save(self):
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps(self.known, indent=0, sort_keys=True))
+        new.rename(self.path)
+
+    def _header(self, mutant):
+        return self._hash(self.root / "include" / mutant.file)
+
+    def _hash(self, *paths):
+        if paths not in self._hashes:
+            digest = hashlib.sha256()
+            for path in paths:
+                digest.update(path.read_bytes() if path.exists() else b"")
+            self._hashes[paths] = digest.hexdigest()[:16]
+        return self._hashes[paths]
+
+
+class Excused:
+    """excused.txt: lines with the ids of mutants, a final `*` for any rest, then indented ones with why."""
+
+    def __init__(self, path):
+        self.patterns = {}  # pattern -> reason
+        self.problems = []
+        ids, reason = [], []
+        for number, line in enumerate([*path.read_text().splitlines(), "end"] if path.exists() else (), 1):
+            if line.startswith("#") or not line.strip():
+                continue
+            if line[0] == " ":
+                reason.append(line.strip())
+                continue
+            if reason:
+                self._close(ids, reason, path, number)
+                ids, reason = [], []
+            ids.append(line.strip())
+        if ids not in ([], ["end"]):
+            self.problems.append(f"{path.name}: no reason for: {ids[0]}")
+
+    def _close(self, ids, reason, path, number):
+        for pattern in ids:
+            if pattern in self.patterns:
+                self.problems.append(f"{path.name}:{number}: is there twice: {pattern}")
+            self.patterns[pattern] = " ".join(reason)
+
+    def pattern_of(self, mutant):
+        if mutant.id in self.patterns:
+            return mutant.id
+        for pattern in self.patterns:
+            if pattern.endswith("*") and mutant.id.startswith(pattern[:-1]):
+                return pattern
+        return None
