@@ -181,6 +181,9 @@ inline void timer_core::trigger_locked() noexcept {
     return;
   }
   const auto before = raise(triggered);  // first, since once kicked the tick may begin at once
+  if ((before & triggered) != 0) {
+    return;  // that tick is on its way, and is to know that it cut a sleep
+  }
   const bool sleep_to_skip = has(paced) && has(first_tick);
   if (!held_back &&
       (phase_of(before) != scheduled || !(my_scheduler().kick(*this) || sleep_to_skip))) {
