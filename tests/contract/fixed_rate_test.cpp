@@ -248,6 +248,25 @@ TEST_CASE_FIXTURE(rate_context,
 }
 
 TEST_CASE_FIXTURE(rate_context,
+                  "4.9, 14.5 fixed_rate: several triggers that cut one sleep move the grid as one "
+                  "does") {
+  async_timer::timer t{io, 1s, target(), fixed_rate()};
+  t.start();
+  clock.advance(1300ms);
+  outcome<int> first;
+  outcome<int> second;
+  t.trigger(into(first));
+  t.trigger(into(second));
+  clock.advance(2500ms);
+  CHECK(at == times{0s, 1s, 1300ms, 2300ms, 3300ms});
+  CHECK(first.value == 3);
+  CHECK(second.value == 3);
+  CHECK(log.records().empty());
+  t.request_stop();
+  CHECK(out_of_work());
+}
+
+TEST_CASE_FIXTURE(rate_context,
                   "4.10, 14.3 fixed_rate: a trigger that joins a tick in flight leaves the grid "
                   "alone") {
   async_timer::timer t{io, 1s, target(), fixed_rate()};
