@@ -26,6 +26,10 @@ class timer_end_signal;
 ///   Distinct and shared timers: safe from any thread.
 class timer_ref {
  public:
+  timer_ref(const timer_ref&) = default;  // and no move: one that was moved from stays useful
+  timer_ref& operator=(const timer_ref&) = default;
+  ~timer_ref() = default;
+
   /// Returns the timer's name; empty if it has none.
   [[nodiscard]] std::string name() const;
   /// Returns the delay between ticks that the next sleep will use.
