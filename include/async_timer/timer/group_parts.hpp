@@ -35,7 +35,7 @@ class group_value_operation;
 struct member_kind {
   const std::type_info* type;
   base::ref_ptr<waiter> (*make_part)(group_value_operation& whole, std::size_t index,
-                                     timer_core& member, awaited what, std::int64_t goal);
+                                     timer_core& member, awaited what, wait_goal goal);
 };
 
 /// Gathers one outcome for each member.
@@ -86,7 +86,7 @@ class group_value_operation : public group_operation {
     const auto what = trigger_                        ? awaited::tick
                       : goal_.hit_count || goal_.hits ? awaited::count
                                                       : awaited::end;
-    auto part = kinds_[index]->make_part(*this, index, timer, what, goal_of(timer, goal_));
+    auto part = kinds_[index]->make_part(*this, index, timer, what, goal_of(goal_));
     keep(index, part);
     timer.enroll(std::move(part), caller, std::nullopt, trigger_);
   }
@@ -123,7 +123,7 @@ template <class T, bool AsOptional>
 class group_value_part final : public value_waiter<T, AsOptional> {
  public:
   group_value_part(group_value_operation& whole, std::size_t index, timer_core& member,
-                   awaited what, std::int64_t goal) noexcept
+                   awaited what, wait_goal goal) noexcept
       : value_waiter<T, AsOptional>(member, what, goal), whole_(&whole), index_(index) {}
 
   void complete() noexcept override {
@@ -159,7 +159,7 @@ class group_value_part final : public value_waiter<T, AsOptional> {
 
 template <class T>
 base::ref_ptr<waiter> make_group_part(group_value_operation& whole, std::size_t index,
-                                      timer_core& member, awaited what, std::int64_t goal) {
+                                      timer_core& member, awaited what, wait_goal goal) {
   if (what == awaited::tick) {
     using part = group_value_part<T, false>;
     return base::ref_ptr<part>::adopt(new part(whole, index, member, what, goal));

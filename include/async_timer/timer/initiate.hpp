@@ -11,7 +11,6 @@
 #include <async_timer/timer/options.hpp>
 #include <async_timer/timer/waiter.hpp>
 #include <cstdint>
-#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -37,19 +36,11 @@ struct initiate_cancel {
   }
 };
 
-/// Returns the hit_count that a wait is for; for an idle wait, the one at its beginning.
-inline std::int64_t goal_of(const timer_core& timer, const wait_options& options) noexcept {
-  const std::int64_t now = timer.hit_count();
-  if (options.hit_count) {
-    return std::max<std::int64_t>(*options.hit_count, 0);
-  }
-  if (!options.hits) {
-    return now;
-  }
-  const std::int64_t hits = std::max<std::int64_t>(*options.hits, 0);
-  return hits > std::numeric_limits<std::int64_t>::max() - now
-             ? std::numeric_limits<std::int64_t>::max()
-             : now + hits;
+/// Returns what a wait is for; for an idle wait, the hit_count at its beginning.
+inline wait_goal goal_of(const wait_options& options) noexcept {
+  const bool from_now = !options.hit_count;
+  const std::int64_t count = from_now ? options.hits.value_or(0) : *options.hit_count;
+  return {.count = std::max<std::int64_t>(count, 0), .from_now = from_now};
 }
 
 template <class T, bool AsOptional>
@@ -67,8 +58,7 @@ struct initiate_wait {
   void operator()(Handler&& handler) const {
     using op_type = operation_with<value_waiter<T, AsOptional>, std::decay_t<Handler>>;
     std::decay_t<Handler> owned(std::forward<Handler>(handler));
-    auto op = op_type::create(std::move(owned), timer->executor(), *timer, what,
-                              goal_of(*timer, options));
+    auto op = op_type::create(std::move(owned), timer->executor(), *timer, what, goal_of(options));
     op->connect_slot();
     const void* const caller = op->caller();
     timer->enroll(std::move(op), caller, options.timeout, trigger);

@@ -61,7 +61,8 @@ class stop_token_signal final : public stop_signal {
 class timer_end_waiter final : public waiter {
  public:
   timer_end_waiter(timer_core& timer, stop_watch& watch) noexcept
-      : waiter(timer, awaited::end, std::numeric_limits<std::int64_t>::max()),  // wants no value
+      : waiter(timer, awaited::end,
+               {.count = std::numeric_limits<std::int64_t>::max()}),  // wants no value
         watch_(&watch) {}
 
   void complete() noexcept override {

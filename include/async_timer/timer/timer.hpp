@@ -240,7 +240,7 @@ class timer {
     detail::check_may_block(core(), "trigger_threadsafe", "co_await trigger()");
     const auto place = std::make_shared<typename operation::place>();
     auto op = base::ref_ptr<operation>::adopt(
-        new operation(place, core(), detail::awaited::tick, core().hit_count()));
+        new operation(place, core(), detail::awaited::tick, detail::wait_goal{}));
     const base::ref_ptr<detail::waiter> waiting(op.get());
     core().enroll(std::move(op), nullptr, std::nullopt, true);
     auto outcome = place->wait(timeout);

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <limits>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -26,15 +27,33 @@ enum class awaited : std::uint8_t {
   end           ///< idle wait: the last value of this wait, when the run ends
 };
 
+/// Is the hit_count to reach, or so many more ticks from the registration on.
+struct wait_goal {
+  std::int64_t count = 0;
+  bool from_now = false;
+};
+
 /// Waits for a timer; linked in its list until somebody claims it.
 class waiter : public operation {
  public:
-  waiter(timer_core& timer, awaited what, std::int64_t goal) noexcept
-      : timer_(&timer), what_(what), goal_(goal), deadline_(*this) {}
+  waiter(timer_core& timer, awaited what, wait_goal goal) noexcept
+      : timer_(&timer),
+        what_(what),
+        from_now_(goal.from_now),
+        goal_(goal.count),
+        deadline_(*this) {}
 
   [[nodiscard]] awaited what() const noexcept { return what_; }
   /// Is the hit_count to reach, or, for an idle wait, the one at its beginning.
   [[nodiscard]] std::int64_t goal() const noexcept { return goal_; }
+  /// Makes more ticks a hit_count. With the timer's lock held: a tick delivered between this and
+  /// the registration would be neither waited for nor given.
+  void count_from(std::int64_t hit_count) noexcept {
+    if (std::exchange(from_now_, false)) {
+      constexpr auto most = std::numeric_limits<std::int64_t>::max();
+      goal_ = goal_ > most - hit_count ? most : hit_count + goal_;
+    }
+  }
 
   void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
 
@@ -95,6 +114,7 @@ class waiter : public operation {
 
   base::ref_ptr<timer_core> timer_;
   awaited what_;
+  bool from_now_;
   std::int64_t goal_;
   std::exception_ptr error_;
   deadline deadline_;

@@ -157,6 +157,7 @@ inline void timer_core::enroll(base::ref_ptr<waiter> op, const void* caller,
                                std::optional<interval> timeout, bool trigger) {
   {
     const std::scoped_lock lock(lock_);
+    op->count_from(hit_count());
     if (auto outcome = outcome_at_once(*op, is_inside(caller), timeout, trigger)) {
       op->set_error(std::move(outcome->error));
     } else {
