@@ -26,7 +26,7 @@ inline core::time_point timer_core::tick_time() const noexcept {
 }
 
 inline bool timer_core::begin_tick() noexcept {
-  if (has(paced) && has(first_tick) && sleeps_before_first_tick()) [[unlikely]] {
+  if (has(paced) && sleeps_before_first_tick()) [[unlikely]] {
     return false;
   }
   const auto begun = [](std::uint32_t before) {
@@ -133,7 +133,10 @@ inline std::exception_ptr timer_core::sleep_locked(std::chrono::nanoseconds aske
 inline bool timer_core::sleeps_before_first_tick() noexcept {
   std::exception_ptr failure;
   {
-    const std::scoped_lock lock(lock_);
+    const std::scoped_lock lock(lock_);  // start() may not be through yet on another thread
+    if (!has(first_tick)) {
+      return false;
+    }
     const auto now = tick_time();
     const auto due = std::exchange(cold_->first_due, now);
     if (due <= now || has(stop_requested) || has(triggered)) {
