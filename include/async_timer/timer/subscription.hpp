@@ -124,6 +124,7 @@ class subscription {
       feed_->end(nullptr);
     }
   }
+      feed_->tell_end();
   /// Is close(), for those who look for the blocking forms: it doesn't wait and never throws.
   void close_threadsafe() noexcept { close(); }
 
