@@ -271,7 +271,7 @@ namespace detail {
 template <std::derived_from<timer_group> Group>
 struct scope_of<Group> {
   /// Gives the error if a member could not be started; then leave() stops those that were.
-  std::exception_ptr enter(Group& group) {
+  std::exception_ptr enter(Group& group, const net::any_io_executor&) {
     failure_ = group.state().start(true, started_);
     return failure_;
   }
