@@ -208,7 +208,7 @@ class timer {
   ///
   /// @param timeout  left out: waits without bound. If it passes the stop goes on by itself.
   /// @throws threadsafe_dispatch_error  if never started; if the context is gone, or goes
-  ///   meanwhile; on a thread that runs the timer's context
+  ///   meanwhile; on a thread that runs the timer's io_context or thread_pool
   /// @throws timeout_error
   void cancel_threadsafe(std::optional<interval> timeout = {}) {
     using operation = detail::blocking_operation<detail::stop_waiter>;

@@ -165,7 +165,8 @@ class timer_group {
   ///
   /// @param timeout  left out: waits without bound. If it passes the stop goes on by itself.
   /// @throws threadsafe_dispatch_error  if never started; if the group's context is gone, or a
-  ///   member's goes meanwhile; on a thread that runs the group's context or a member's
+  ///   member's goes meanwhile; on a thread that runs the io_context or thread_pool of the group or
+  ///   of a member
   /// @throws timeout_error
   void cancel_threadsafe(std::optional<interval> timeout = {}) {
     using operation = detail::blocking_operation<detail::group_stop_operation>;
