@@ -49,7 +49,8 @@ class timer_ref {
   /// Requests the stop and doesn't wait, as timer::request_stop() does.
   void request_stop() noexcept;
   /// Requests the stop and waits for the clean-up, as timer::cancel() does.
-  template <class CompletionToken = default_token_t<>>
+  template <
+      detail::completion_token_for<void(std::exception_ptr)> CompletionToken = default_token_t<>>
   auto cancel(CompletionToken&& token = CompletionToken{}) const;
   /// Describes the timer in one line, as to_string(timer) does.
   friend std::string to_string(const timer_ref& timer);
