@@ -11,6 +11,7 @@ import argparse
 import collections
 import pathlib
 import re
+import signal
 import sys
 
 NUMBER = r"(?:\d+\.\d+|D\d+[a-z]?)"
@@ -120,4 +121,5 @@ def main():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no error
     sys.exit(main())

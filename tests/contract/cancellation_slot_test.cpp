@@ -141,7 +141,7 @@ TEST_CASE("9.4, D11 slot: an emit from on_stop or on_error comes too late for th
     CAPTURE(name);
     for (const bool fails : {false, true}) {
       if (name == "cancel" && fails) continue;
-      bare_context own;
+      virtual_context own;
       std::array<net::cancellation_signal, 3> signals;
       std::array<ending, 3> ends;
       const auto emit_all = [&] {
@@ -295,7 +295,7 @@ TEST_CASE_FIXTURE(busy_timer,
 TEST_CASE("10.11 slot: a cancelled wait leaves neither handler nor deadline behind") {
   for_each_wait([](const std::string& name, auto initiate) {
     CAPTURE(name);
-    bare_context own;
+    virtual_context own;
     async_timer::timer<int> t{own.io, 10h, [] { return 1; }};
     t.start();
     own.clock.advance(0s);
@@ -321,7 +321,7 @@ TEST_CASE("9.7, D9 slot: an emit after the timer was destroyed") {
   for_each_operation([](const std::string& name, auto initiate) {
     CAPTURE(name);
     for (const bool before_handlers : {false, true}) {
-      bare_context own;
+      virtual_context own;
       net::cancellation_signal signal;
       ending end;
       {

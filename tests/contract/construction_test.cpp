@@ -161,6 +161,23 @@ TEST_CASE_FIXTURE(virtual_context, "1.1 construction: any executor and any conte
   CHECK(out_of_work());
 }
 
+TEST_CASE_FIXTURE(virtual_context, "1.1 construction: an empty executor is rejected") {
+  const net::any_io_executor empty;
+  auto unbound = async_timer::every(1s)(forty_two);
+  for (const auto& text : {rejection([&] { timer(empty, 1s, forty_two); }),
+                           rejection([&] { timer(unbound.get_executor(), 1s, forty_two); }),
+                           rejection([&] { unbound.start(empty); }),
+                           rejection([&] { async_timer::timer_group{empty}; })}) {
+    CHECK(field_of(text) == "executor");
+    CHECK(contains(text, "empty"));
+  }
+  CHECK(field_of(rejection([&] { timer(empty, -1s, forty_two); })) == "delay");
+  CHECK_FALSE(unbound.is_running());
+  unbound.start(io);
+  unbound.request_stop();
+  CHECK(out_of_work());
+}
+
 TEST_CASE_FIXTURE(virtual_context, "1.2 delay: negative is rejected with field, bound and value") {
   for (const auto& text : {rejection([&] {
                              timer t{io, -1s, forty_two};

@@ -118,7 +118,7 @@ struct late_timer : sleeping_context {
   }
 };
 
-void fail_once(bare_context& context, const std::string& name, int ticks_before = 0) {
+void fail_once(virtual_context& context, const std::string& name, int ticks_before = 0) {
   timer t{context.io,
           1s,
           [left = ticks_before]() mutable {

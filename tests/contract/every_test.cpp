@@ -12,6 +12,7 @@
 #include "support/feeds.hpp"
 #include "support/fixture.hpp"
 #include "support/generators.hpp"
+#include "support/tokens.hpp"
 
 using namespace test;
 
@@ -94,6 +95,34 @@ TEST_CASE_FIXTURE(virtual_context, "19.1 every: before the first start reads are
   clock.advance(1s);
   CHECK(drain(*this, feed) == std::vector<int>{1, 1});
   t.request_stop();
+  CHECK(out_of_work());
+}
+
+TEST_CASE_FIXTURE(virtual_context,
+                  "19.1, 7.10 every: a scope starts it where the coroutine runs, if it is bound to "
+                  "no executor yet") {
+  auto strand = net::make_strand(io);
+  auto t = async_timer::every(1s)([&] { return strand.running_in_this_thread(); });
+  bool left = false;
+  const auto body = [&]() -> net::awaitable<bool> {
+    auto joined = t.join();
+    co_return co_await std::move(joined);
+  };
+  const auto whole = [&]() -> net::awaitable<void> {
+    auto scope = async_timer::scoped(t, body);
+    const bool on_strand = co_await std::move(scope);
+    CHECK(on_strand);
+    CHECK_FALSE(t.is_running());
+    left = true;
+  };
+  net::co_spawn(strand, whole, net::detached);
+  clock.run_until_idle();
+  CHECK(left);
+  CHECK(t.get_executor() == net::any_io_executor(strand));
+  left = false;
+  net::co_spawn(io, whole, net::detached);  // it has an executor now, and keeps it
+  clock.run_until_idle();
+  CHECK(left);
   CHECK(out_of_work());
 }
 
@@ -217,7 +246,7 @@ TEST_CASE("19.6 every: outlives a context that it ran on, and runs on another on
   int n = 0;
   auto t = async_timer::every(1s)([&] { return ++n; });
   for (int round = 1; round <= 3; ++round) {
-    bare_context context;
+    virtual_context context;
     t.start(context.io.get_executor());
     context.clock.advance(1s);
     CHECK(n == 2 * round);

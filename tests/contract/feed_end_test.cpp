@@ -15,6 +15,7 @@
 #include "support/fixture.hpp"
 #include "support/generators.hpp"
 #include "support/tokens.hpp"
+#include "support/trace.hpp"
 
 using namespace test;
 using ints = std::vector<int>;
@@ -336,6 +337,44 @@ TEST_CASE_FIXTURE(virtual_context, "13.10, 16.7 end: feeds have ended before on_
   CHECK(out_of_work());
 }
 
+TEST_CASE_FIXTURE(virtual_context,
+                  "16.2, 16.10, 13.11 end: who reads a feed resumes after the callbacks, and may "
+                  "start the next run") {
+  net::io_context there{1};  // another thread, in effect: the callbacks let it run
+  trace happened;
+  bool fails = false;
+  SUBCASE("16.2 a failure") { fails = true; }
+  SUBCASE("16.10 a plain end") {}
+  async_timer::timer_options options;
+  options.on_error = [&] {
+    happened("on_error");
+    there.poll();
+  };
+  options.on_stop = [&] {
+    happened("on_stop");
+    there.poll();
+  };
+  async_timer::timer t{io, 1s,
+                       [&]() -> int {
+                         if (fails) throw std::runtime_error("broken");
+                         throw async_timer::end_of_ticks{};
+                       },
+                       options};
+  auto feed = t.subscribe();
+  feed.next(net::bind_executor(there, [&](std::exception_ptr, std::optional<int>) {
+    happened("feed");
+    CHECK_NOTHROW(t.start());
+  }));
+  t.start();
+  t.join(net::bind_executor(there, [&](std::exception_ptr, int) { happened("join"); }));
+  clock.run_until_idle();
+  there.restart();
+  there.poll();
+  CHECK(happened.text() == std::string(fails ? "on_error " : "") + "on_stop join feed");
+  t.request_stop();
+  CHECK(out_of_work());
+}
+
 TEST_CASE_FIXTURE(counting_timer, "13.30, D9b feed: ends when the timer is stopped before a tick") {
   auto feed = t.subscribe();
   const auto waiting = take(feed);
@@ -645,6 +684,30 @@ TEST_CASE("13.22, 13.23 context: the consumer's own, not the timer's, is destroy
   theirs.run();
   CHECK(feed.qsize() == 1);  // nobody waits any more
   CHECK(t.is_running());
+}
+
+TEST_CASE(
+    "13.22, 13.23 context: the consumer's own is destroyed by a callback at the end of a run") {
+  for (const bool fails : {false, true}) {
+    CAPTURE(fails);
+    mortal theirs;
+    mortal ours;
+    witness seen;
+    async_timer::timer t{*theirs.io,
+                         1h,
+                         [&] {
+                           if (fails) throw std::runtime_error("broken");
+                           throw async_timer::end_of_ticks{};
+                         },
+                         {.on_error = [] {}, .on_stop = [&] { ours.io.reset(); }}};
+    auto feed = t.subscribe();
+    feed.next(net::bind_executor(*ours.io, seen.handler()));
+    t.start();
+    theirs.run();
+    CHECK_FALSE(ours.io);
+    CHECK(seen.gone_unrun());
+    CHECK(feed.closed());
+  }
 }
 
 TEST_CASE("13.22, 13.23 context: consumers on two contexts, the second one's is destroyed") {

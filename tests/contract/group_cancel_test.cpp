@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "support/fixture.hpp"
+#include "support/groups.hpp"
 
 using namespace test;
 using async_timer::timer;
@@ -89,6 +90,7 @@ TEST_CASE_FIXTURE(virtual_context, "20.8 group: cancel_all of an empty or inacti
   group.cancel_all(into(cancelled));
   clock.run_until_idle();
   CHECK(cancelled.completions == 2);
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -117,6 +119,7 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(record.field("group_name") == "caches");
   CHECK(record.field("timer_name") == "lost");
   CHECK(record.field("exception_type") == "async_timer::threadsafe_dispatch_error");
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context, "20.8 group: the caller's own cancellation leaves the stop on") {
@@ -131,6 +134,7 @@ TEST_CASE_FIXTURE(virtual_context, "20.8 group: the caller's own cancellation le
   clock.run_until_idle();
   CHECK(cancelled.kind() == "stopped");
   CHECK(stops == 1);
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -167,6 +171,7 @@ TEST_CASE_FIXTURE(virtual_context, "20.9 group: may be started and entered again
     CHECK(member.hit_count() == 2 * round);
     CHECK_FALSE(group.is_running());
   }
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context, "20.16 group: trigger fires all members at the same time") {
@@ -181,6 +186,7 @@ TEST_CASE_FIXTURE(virtual_context, "20.16 group: trigger fires all members at th
   CHECK(fired.kind() == "");
   CHECK(fired.value->at(0).outcome.as<int>() == 1);
   CHECK(fired.value->at(1).outcome.as<std::string>() == "s");
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -203,6 +209,7 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(kind_of(lenient.value->at(0).outcome.error()) == "not_running");
   CHECK(lenient.value->at(1).outcome.as<int>() == 2);
   CHECK(fires.hit_count() == 2);
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context, "20.16 group: the timeout of a trigger leaves the targets on") {
@@ -236,6 +243,7 @@ TEST_CASE_FIXTURE(virtual_context, "20.16 group: the timeout of a trigger leaves
   clock.run_until_idle();
   CHECK_FALSE(cut);
   CHECK(slow.hit_count() == 1);
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -254,6 +262,7 @@ TEST_CASE_FIXTURE(virtual_context,
   REQUIRE(fired.done());
   CHECK(kind_of(fired.value->at(0).outcome.error()) == "self_wait");
   CHECK(fired.value->at(1).outcome.as<int>() == 2);
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -278,6 +287,7 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(other.kind() == "");
   CHECK(waited.completions == 1);
   CHECK(member.is_running());
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context, "20.18 group: cancel_threadsafe refuses what could only hang") {
@@ -301,6 +311,7 @@ TEST_CASE_FIXTURE(virtual_context, "20.18 group: cancel_threadsafe refuses what 
   CHECK(text_of([&] { group.cancel_threadsafe(); }).empty());
   CHECK_THROWS_AS(group.cancel_threadsafe(std::numeric_limits<double>::infinity() * 1s),
                   std::invalid_argument);
+  end(*this, group);
 }
 
 TEST_CASE("20.18 group: cancel_threadsafe is refused on the thread of a member's context") {
@@ -382,6 +393,7 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(other.name() == "a");
   CHECK_FALSE(gone.is_running());
   CHECK(member.is_running());
+  end(*this, other);
 }
 
 TEST_CASE("20.22 group: destroying the context destroys pending handlers unrun") {
@@ -420,6 +432,7 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(lenient.kind() == "");
   CHECK(kind_of(lenient.value->at(0).outcome.error()) == "dispatch");
   CHECK(lenient.value->at(1).outcome.as<int>() == 1);
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,

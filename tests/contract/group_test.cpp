@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "support/fixture.hpp"
+#include "support/groups.hpp"
 
 using namespace test;
 using async_timer::timer;
@@ -64,6 +65,7 @@ TEST_CASE_FIXTURE(virtual_context,
   group.add(std::move(stranger));
   CHECK(std::ranges::distance(group) == 3);
   CHECK(*of_before == first.ref());
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -75,6 +77,7 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(group.size() == 1);
   static_assert(!std::is_invocable_v<decltype([](auto& g, auto& x) -> decltype(g.add(x)) {}),
                                      timer_group&, timer<int>&>);
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -96,6 +99,7 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(first.last_result() == 1);
   CHECK(second.last_result() == "x");
   CHECK(third.hit_count() == 1);
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(
@@ -112,6 +116,7 @@ TEST_CASE_FIXTURE(
   auto& added = group.add(std::move(t));
   clock.advance(0s);
   CHECK(added.last_result() == 7);
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -169,6 +174,7 @@ TEST_CASE_FIXTURE(virtual_context,
   spawn([&]() -> net::awaitable<void> { co_await async_timer::scoped(group, body); });
   CHECK(entered);
   CHECK_FALSE(first.is_running());
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -191,6 +197,7 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(stops == 1);
   group.start();
   CHECK(group.is_running());
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -224,6 +231,7 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK_FALSE(started.is_running());
   CHECK(ran.is_running());
   CHECK_FALSE(group.is_running());
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context, "20.10 group: runs while it is active and every member runs") {
@@ -239,6 +247,8 @@ TEST_CASE_FIXTURE(virtual_context, "20.10 group: runs while it is active and eve
   timer_group inactive{io};
   inactive.add(timer{io, 1s, [] {}, {.start = true}});
   CHECK_FALSE(inactive.is_running());
+  end(*this, group);
+  end(*this, inactive);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -267,6 +277,7 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(list[0].outcome.as<int>() == 2);
   CHECK(list[1].timer == second.ref());
   CHECK(list[1].outcome.as<std::string>() == "s");
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -285,6 +296,7 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(waited.value->empty());
   CHECK(fired.completions == 1);
   CHECK(fired.value->empty());
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -305,6 +317,7 @@ TEST_CASE_FIXTURE(virtual_context,
   REQUIRE(waited.done());
   CHECK(waited.value->at(0).outcome.as<int>() == 1);
   CHECK(waited.value->at(1).outcome.as<void>().has_value());
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -335,6 +348,7 @@ TEST_CASE_FIXTURE(virtual_context,
   clock.advance(1s);
   CHECK(second.hit_count() == 4);
   CHECK(counted.completions == 1);
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -356,6 +370,7 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK_THROWS_AS(
       group.wait({.timeout = std::numeric_limits<double>::infinity() * 1s}, into(stopped)),
       std::invalid_argument);
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -370,6 +385,7 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(waited.kind() == "");
   CHECK(kind_of(waited.value->at(0).outcome.error()) == "timeout");
   CHECK_THROWS_WITH(static_cast<void>(waited.value->at(0).outcome.as<int>()), "mine");
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(
@@ -395,6 +411,7 @@ TEST_CASE_FIXTURE(
   CHECK(good.is_running());
   clock.advance(5s);
   CHECK(waited.completions == 1);
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -420,6 +437,7 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK_FALSE(list[1].outcome.has_value());
   CHECK(list[2].outcome.as<int>() == 3);
   CHECK(kind_of(list[3].outcome.error()) == "not_running");
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(
@@ -441,6 +459,7 @@ TEST_CASE_FIXTURE(
   CHECK_FALSE(nothing.error());
   CHECK(nothing.as<int>() == std::nullopt);
   CHECK(waited.value->at(1).outcome.as<int>() == 2);
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -456,6 +475,7 @@ TEST_CASE_FIXTURE(virtual_context,
   clock.advance(1s);
   CHECK(waited.value->size() == 1);
   CHECK(fired.value->size() == 1);
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context, "20.19 group: describes itself in one line") {
@@ -467,6 +487,7 @@ TEST_CASE_FIXTURE(virtual_context, "20.19 group: describes itself in one line") 
   std::ostringstream text;
   text << unnamed;
   CHECK(text.str() == "timer_group(timers=0, active)");
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -482,6 +503,7 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(group.add(timer{io, 1s, [] {}}).is_running());
   ends.start();
   CHECK(group.is_running());
+  end(*this, group);
 }
 
 TEST_CASE_FIXTURE(virtual_context,
@@ -503,4 +525,5 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(list[2].outcome.as<void>().has_value());
   CHECK(list[3].outcome.as<double>() == 0.5);
   CHECK_THROWS_AS(static_cast<void>(list[0].outcome.as<long>()), std::logic_error);
+  end(*this, group);
 }

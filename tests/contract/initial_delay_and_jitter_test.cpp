@@ -61,6 +61,9 @@ times ticks_of(std::uint64_t seed, async_timer::timer_options options, int ticks
   clock.run_until_idle();
   while (at.size() < static_cast<std::size_t>(ticks) && clock.advance_to_next()) {
   }
+  t.request_stop();
+  clock.run_until_idle();
+  CHECK(io.stopped());
   return at;
 }
 

@@ -22,7 +22,7 @@ TEST_CASE_FIXTURE(virtual_context,
   for_each_wait([&](const std::string& name, auto initiate) {
     if (name.starts_with("idle")) return;
     CAPTURE(name);
-    bare_context own;
+    virtual_context own;
     int count = 0;
     async_timer::timer<int> t{own.io, 1s, [&] { return ++count; }};
     t.start();

@@ -438,6 +438,17 @@ TEST_CASE_FIXTURE(virtual_context, "D9 timer_ref: kept by a callback it can outl
   CHECK(kept->hit_count() == 0);
 }
 
+TEST_CASE_FIXTURE(virtual_context, "D9 timer_ref: one that was moved from still refers") {
+  int_timer t{io, 1s, answer, {.name = "n"}};
+  auto ref = t.ref();
+  const auto taken = std::move(ref);
+  CHECK(ref == taken);  // NOLINT(bugprone-use-after-move)
+  CHECK(ref.name() == "n");
+  CHECK_FALSE(ref.is_running());
+  ref.request_stop();
+  CHECK(out_of_work());
+}
+
 // --- the handle is moved
 
 TEST_CASE_FIXTURE(virtual_context, "D9 moved: a running timer doesn't notice") {

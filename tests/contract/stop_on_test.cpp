@@ -105,6 +105,7 @@ TEST_CASE_FIXTURE(virtual_context, "1.9 stop_on: construction needs no running e
   CHECK(signal.begun == 0);
   CHECK(made == 0);
   CHECK_FALSE(t.is_running());
+  CHECK(out_of_work());
 }
 
 TEST_CASE_FIXTURE(virtual_context, "1.11 stop_on: an empty set counts as none") {
@@ -137,6 +138,7 @@ TEST_CASE_FIXTURE(virtual_context,
   clock.advance(10s);
   CHECK(t.hit_count() == 0);
   CHECK(stops == 1);
+  CHECK(out_of_work());
 }
 
 TEST_CASE_FIXTURE(virtual_context, "7.4 stop_on: a run ended by another's signal may begin again") {
@@ -170,6 +172,7 @@ TEST_CASE_FIXTURE(virtual_context, "8.2 stop_on: not running as soon as a signal
   CHECK_FALSE(t.is_running());
   clock.run_until_idle();
   CHECK_FALSE(running_in_on_stop);
+  CHECK(out_of_work());
 }
 
 TEST_CASE_FIXTURE(virtual_context, "16.6 stop_on: on_stop is called once, at the very end") {
@@ -185,6 +188,7 @@ TEST_CASE_FIXTURE(virtual_context, "16.6 stop_on: on_stop is called once, at the
   signal.complete();
   clock.advance(5s);
   CHECK(order == "tts");
+  CHECK(out_of_work());
 }
 
 TEST_CASE_FIXTURE(virtual_context, "16.12 stop_on: on_error is not called for a stop signal") {
@@ -199,6 +203,7 @@ TEST_CASE_FIXTURE(virtual_context, "16.12 stop_on: on_error is not called for a 
   clock.run_until_idle();
   CHECK(errors == 0);
   CHECK(t.failure_count() == 0);
+  CHECK(out_of_work());
 }
 
 TEST_CASE_FIXTURE(virtual_context, "7.6 stop_on: makes a timer that runs only once") {
@@ -228,6 +233,7 @@ TEST_CASE_FIXTURE(virtual_context, "7.7 stop_on: already-running is checked befo
   signal.complete();
   clock.run_until_idle();
   CHECK(kind_of(caught([&] { t.start(); })) == "restart");
+  CHECK(out_of_work());
 }
 
 TEST_CASE_FIXTURE(virtual_context, "7.8 stop_on: a refused start changes nothing") {
@@ -265,6 +271,7 @@ TEST_CASE_FIXTURE(virtual_context, "7.8 stop_on: a start without executor leaves
   clock.run_until_idle();
   CHECK_FALSE(t.is_running());
   CHECK(kind_of(caught([&] { t.start(io); })) == "restart");
+  CHECK(out_of_work());
 }
 
 TEST_CASE_FIXTURE(virtual_context, "18.1 stop_on: any one signal that finishes ends the run") {
@@ -811,6 +818,7 @@ TEST_CASE_FIXTURE(virtual_context, "D27 stop_on: only own operations are cancell
   clock.run_until_idle();
   CHECK(other_ended.completions == 1);
   CHECK(users_outcomes == 0);
+  CHECK(out_of_work());
 }
 
 TEST_CASE("D27 stop_on: a context destroyed with signals pending calls nobody and keeps nothing") {
@@ -818,13 +826,13 @@ TEST_CASE("D27 stop_on: a context destroyed with signals pending calls nobody an
   auto kept = std::make_shared<int>(1);
   const std::weak_ptr<int> alive = kept;
   std::stop_source source;
-  auto elsewhere = std::make_unique<bare_context>();
+  auto elsewhere = std::make_unique<virtual_context>();
   idle_timer outside{elsewhere->io};
   {
     std::optional<async_timer::timer<void>> t;
     std::optional<idle_timer> other;
     {
-      bare_context context;
+      virtual_context context;
       other.emplace(context.io);
       net::steady_timer far{context.io, net::steady_timer::time_point::max()};
       bool armed_too = true;
@@ -858,10 +866,10 @@ TEST_CASE("18.9, D27 stop_on: a context destroyed right after the run's end keep
   auto kept = std::make_shared<int>(0);
   const std::weak_ptr<int> alive = kept;
   std::stop_source source;
-  bare_context elsewhere;
+  virtual_context elsewhere;
   idle_timer other(elsewhere.io);
   {
-    bare_context context;
+    virtual_context context;
     net::steady_timer far{context.io, net::steady_timer::time_point::max()};
     async_timer::timer t{
         context.io,
@@ -942,4 +950,26 @@ TEST_CASE_FIXTURE(virtual_context, "D28 stop_on: an already finished signal give
     run(stop_when([]() -> net::awaitable<int> { co_return 1; }), mode);
   }
   CHECK(out_of_work());
+}
+
+TEST_CASE("18.4, D27 stop_on: the context may go while a signal of another one is being told") {
+  virtual_context elsewhere;
+  async_timer::timer<void> other{
+      elsewhere.io, 1s, [] { throw std::runtime_error("broken"); }, {.on_error = [] {}}};
+  auto here = std::make_unique<virtual_context>();
+  int stops = 0;
+  async_timer::timer t{
+      here->io, 1s, [] {}, {.on_stop = [&] { ++stops; }, .stop_on = stop_when(other)}};
+  other.start();
+  t.start();
+  here->clock.advance(1s);
+  REQUIRE(t.is_running());
+  const log_recorder restores_the_default;
+  // Stands for another thread that destroys the context at this very moment.
+  async_timer::set_log_sink([&](const async_timer::log_record&) { here.reset(); });
+  elsewhere.clock.advance(0s);
+  CHECK(here == nullptr);
+  CHECK_FALSE(t.is_running());
+  CHECK(stops == 0);
+  CHECK(elsewhere.out_of_work());
 }

@@ -53,7 +53,7 @@ net::any_io_executor executor_of(net::io_context& io) { return io.get_executor()
 
 /// Runs a target that gives 1, 2, 3 and ends, and checks each step on the way.
 template <class Target>
-void check_counts_to_three(bare_context& context, Target target) {
+void check_counts_to_three(virtual_context& context, Target target) {
   auto& clock = context.clock;
   const auto begin = context.elapsed();
   run_record run;
@@ -174,7 +174,7 @@ counting_factory(int*, int*, Make) -> counting_factory<Make>;
 
 /// Checks that a factory is called once a run, at its first tick, and that each run begins anew.
 template <class Make>
-void check_factory(bare_context& context, Make make) {
+void check_factory(virtual_context& context, Make make) {
   auto& clock = context.clock;
   int calls = 0, live = 0, live_at_stop = -1, stops = 0;
   async_timer::timer_options options;
@@ -470,7 +470,7 @@ struct counter_breaks {
 };
 
 template <class Target>
-void check_end(bare_context& context, const std::string& failure, Target target) {
+void check_end(virtual_context& context, const std::string& failure, Target target) {
   run_record run;
   timer t{context.io, 1s, std::move(target), run.options()};
   t.start();
@@ -521,7 +521,7 @@ namespace {
 /// Checks that a generator that is given as an object goes on in the next run where it was, ends
 /// there, and stays ended.
 template <class Target>
-void check_goes_on(bare_context& context, Target target) {
+void check_goes_on(virtual_context& context, Target target) {
   auto& clock = context.clock;
   run_record run;
   timer t{context.io, 1s, std::move(target), run.options()};

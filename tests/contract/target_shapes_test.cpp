@@ -306,7 +306,7 @@ namespace {
 
 /// Runs a timer whose target ends its run at the third call, and checks that this is no failure.
 template <class Target>
-void check_ends_normally(bare_context& context, int& calls, Target target) {
+void check_ends_normally(virtual_context& context, int& calls, Target target) {
   run_record run;
   log_recorder log;
   timer t{context.io, 1s, std::move(target), run.options()};
@@ -409,7 +409,7 @@ namespace {
 
 /// Runs a timer whose target fails at once, and checks who hears of it.
 template <class Target>
-void check_fails(bare_context& context, const std::string& kind, Target target) {
+void check_fails(virtual_context& context, const std::string& kind, Target target) {
   run_record run;
   timer t{context.io, 1s, std::move(target), run.options()};
   t.start();

@@ -25,6 +25,29 @@ using namespace test;
 
 // --- the default token, and the signatures
 
+namespace {
+
+// What is no token is no candidate, so that the compiler complains about the call.
+template <class Token>
+concept may_join = requires(async_timer::timer<int>& t, Token token) { t.join(std::move(token)); };
+template <class Token>
+concept may_wait =
+    requires(async_timer::timer<int>& t, Token token) { t.wait({.hits = 1}, std::move(token)); };
+template <class Token>
+concept may_cancel =
+    requires(async_timer::timer<int>& t, Token token) { t.cancel(std::move(token)); };
+
+static_assert(may_join<void (*)(std::exception_ptr, int)>);
+static_assert(!may_join<void (*)(int)>);
+static_assert(!may_join<void (*)(async_timer::error_code, int)>);
+static_assert(!may_join<std::chrono::seconds>);
+static_assert(may_wait<void (*)(std::exception_ptr, std::optional<int>)>);
+static_assert(!may_wait<void (*)(std::exception_ptr)>);
+static_assert(may_cancel<void (*)(std::exception_ptr)>);
+static_assert(!may_cancel<std::chrono::seconds>);
+
+}  // namespace
+
 TEST_CASE_FIXTURE(virtual_context, "9.1, 10.13, 11.1, D21 the default token is use_awaitable") {
   using async_timer::timer;
   async_timer::timer<int> t{io, 1s, [] { return 1; }};
@@ -66,7 +89,7 @@ TEST_CASE_FIXTURE(virtual_context, "9.1, 10.13, 11.1, D21 the default token is u
 TEST_CASE("10.13, 11.1 no operation completes inline, whether it has to wait or not") {
   for_each_operation([](const std::string& name, auto initiate) {
     CAPTURE(name);
-    bare_context own;
+    virtual_context own;
     async_timer::timer<int> t{own.io, 1s, [] { return 1; }};
     std::array<ending, 3> ends;
     bool initiating = true;

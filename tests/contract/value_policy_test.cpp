@@ -23,7 +23,7 @@ namespace {
 
 /// Gets one value by each of the ways; all must be equal to `expected`, as must last_result().
 template <class T>
-void check_all_ways(bare_context& own, async_timer::timer<T>& t, const T& expected) {
+void check_all_ways(virtual_context& own, async_timer::timer<T>& t, const T& expected) {
   t.start();
   own.clock.advance(0s);
   outcome<T> joined;
@@ -62,12 +62,12 @@ void check_all_ways(bare_context& own, async_timer::timer<T>& t, const T& expect
 template <class T>
 void check_value(const T& expected) {
   SUBCASE("plain target") {
-    bare_context own;
+    virtual_context own;
     async_timer::timer<T> t{own.io, 1h, [&] { return expected; }};
     check_all_ways(own, t, expected);
   }
   SUBCASE("awaitable target") {
-    bare_context own;
+    virtual_context own;
     async_timer::timer<T> t{own.io, 1h, [&]() -> net::awaitable<T> { co_return expected; }};
     check_all_ways(own, t, expected);
   }
@@ -223,7 +223,7 @@ struct counted {
 TEST_CASE("26.7 value: moved in once, copied once for each who asked, and never for nobody") {
   const auto check = [](auto target) {
     counted::total = counters();
-    bare_context own;
+    virtual_context own;
     ending ends[3];
     {
       async_timer::timer<counted> t{own.io, 1s, target};
@@ -368,7 +368,7 @@ TEST_CASE("9.2, 9.5 value: wherever on its way one can't be copied, who waits is
     bool timer_went_on = false;
     for (int copies = 0; copies < 8; ++copies) {
       CAPTURE(copies);
-      bare_context own;
+      virtual_context own;
       async_timer::timer<copy_only> t{own.io, 1s, target, {.on_error = [] {}}};
       copy_only::copies_left = -1;
       t.start();

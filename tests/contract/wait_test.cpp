@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -421,6 +423,49 @@ TEST_CASE_FIXTURE(counting_timer,
   clock.advance(1s);
   CHECK(value == 5);
   stop();
+  CHECK(out_of_work());
+}
+
+namespace {
+
+/// Is a handler with a slot, asking for which lets something happen: while a wait is initiated.
+struct meanwhile {
+  using cancellation_slot_type = net::cancellation_slot;
+
+  std::function<void()> happens;
+  waited* result;
+
+  [[nodiscard]] cancellation_slot_type get_cancellation_slot() const {
+    happens();
+    return {};
+  }
+  void operator()(std::exception_ptr error, std::optional<int> value) const {
+    into (*result)(std::move(error), value);
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(counting_timer,
+                  "10.4, 10.13 wait: a tick while it is being initiated, as on another thread, "
+                  "makes none of its values empty") {
+  start_and_tick(1);
+  bool ticked = false;
+  const auto tick_once = [&] {
+    if (!std::exchange(ticked, true)) clock.advance(1s);
+  };
+  waited one;
+  t.wait({.hits = 1}, meanwhile{tick_once, &one});
+  REQUIRE(t.hit_count() == 2);
+  clock.advance(1s);
+  check_value(one, 3);
+
+  ticked = false;
+  waited idle;
+  t.wait({.timeout = 1500ms}, meanwhile{tick_once, &idle});
+  clock.advance(500ms);
+  stop();
+  check_empty(idle);  // it began after the tick
   CHECK(out_of_work());
 }
 

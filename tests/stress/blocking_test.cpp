@@ -172,6 +172,19 @@ TEST_CASE("22.4, D34 guards: on any thread of the context, whatever strand the t
   pool.join();
 }
 
+TEST_CASE("22.4, D34 guards: on the own thread of a timer whose strand is over another strand") {
+  event_loop loop;
+  const auto outer = net::make_strand(net::make_strand(loop.io));
+  const auto erased = net::make_strand(net::any_io_executor(outer));
+  for (const auto& executor : {net::any_io_executor(outer), net::any_io_executor(erased)}) {
+    async_timer::timer t{executor, 1h, [] { return 1; }};
+    t.start();
+    const auto got = loop.on_loop([&] { return thrown_by([&] { t.cancel_threadsafe(10ms); }); });
+    CHECK(got.kind == "dispatch");
+    t.cancel_threadsafe();
+  }
+}
+
 TEST_CASE("22.4, D34 guards: inside the target, too") {
   event_loop loop;
   std::promise<std::string> got;

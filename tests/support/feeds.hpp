@@ -47,7 +47,7 @@ std::shared_ptr<taken<Item>> take(async_timer::subscription<T, Item>& feed) {
 
 /// Takes all values that are buffered now.
 template <class T, class Item>
-std::vector<Item> drain(bare_context& context, async_timer::subscription<T, Item>& feed) {
+std::vector<Item> drain(virtual_context& context, async_timer::subscription<T, Item>& feed) {
   std::vector<Item> values;
   while (feed.qsize() > 0) {
     const auto one = take(feed);

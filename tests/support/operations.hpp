@@ -84,7 +84,7 @@ void for_each_operation(Visitor&& visit) {
 
 /// Is a timer whose second tick is in flight until `hold` is opened, so that every operation on it
 /// is pending; the n-th tick has the value n.
-class busy_timer : public bare_context {
+class busy_timer : public virtual_context {
  public:
   gate hold{io};
   int calls = 0;

@@ -31,8 +31,11 @@ namespace detail {
 /// Is what a timer knows of its feeds.
 class feed_base : public base::ref_counted {
  public:
-  /// Ends the feed, once: buffered values stay readable, a failure comes after them.
+  /// Ends the feed, once: buffered values stay readable, a failure comes after them. Consumers hear
+  /// of it by tell_end().
   virtual void end(const std::exception_ptr& failure) noexcept = 0;
+  /// Lets consumers resume at the end: those that wait, and those that ask from now on.
+  virtual void tell_end() noexcept = 0;
 };
 
 inline void report_drop(std::string_view feed, std::int64_t maxsize,
@@ -156,13 +159,17 @@ class feed_core final : public feed_base {
   }
 
   void end(const std::exception_ptr& failure) noexcept override {
+    const std::scoped_lock lock(lock_);
+    if (!std::exchange(ended_, true)) {
+      failure_ = failure;
+    }
+  }
+
+  void tell_end() noexcept override {
     operation_list waiters;
     {
       const std::scoped_lock lock(lock_);
-      if (std::exchange(ended_, true)) {
-        return;
-      }
-      failure_ = failure;
+      is_told_ = true;
       if (auto* first = static_cast<feed_waiter<V>*>(waiters_.front())) {
         first->error_ = std::exchange(failure_, nullptr);
       }
@@ -193,7 +200,7 @@ class feed_core final : public feed_base {
         op->serial_ = values_.front().serial;
         op->value_.emplace(std::move(values_.front().value));
         values_.pop_front();
-      } else if (ended_) {
+      } else if (is_told_) {
         op->error_ = std::exchange(failure_, nullptr);
       } else {
         op->watch(where);
@@ -300,6 +307,7 @@ class feed_core final : public feed_base {
   std::int64_t dropped_ = 0;
   std::exception_ptr failure_;
   bool ended_ = false;
+  bool is_told_ = false;  ///< only after the end
 };
 
 /// Applies the outcome as T or as shared_ptr<const T>.

@@ -24,19 +24,25 @@ const net::strand<Inner>* strand_target(const net::any_io_executor& executor) no
   return executor_target<net::strand<Inner>>(executor);
 }
 
-/// Peels strands off, as deep as they are nested.
-inline net::any_io_executor innermost_executor(net::any_io_executor executor) {
-  for (;;) {
-    if (const auto* io = strand_target<net::io_context::executor_type>(executor)) {
-      executor = net::any_io_executor(io->get_inner_executor());
-    } else if (const auto* pool = strand_target<net::thread_pool::executor_type>(executor)) {
-      executor = net::any_io_executor(pool->get_inner_executor());
-    } else if (const auto* any = strand_target<net::any_io_executor>(executor)) {
-      executor = any->get_inner_executor();
-    } else {
-      return executor;
-    }
+/// Peels one strand over an `Inner` off; tells whether there was one.
+template <class Inner>
+bool peel_strand(net::any_io_executor& executor) {
+  const auto* strand = strand_target<Inner>(executor);
+  if (strand != nullptr) {
+    executor = net::any_io_executor(strand->get_inner_executor());
   }
+  return strand != nullptr;
+}
+
+/// Peels strands off. Those over any_io_executor may be nested as deep as one likes, others twice.
+inline net::any_io_executor innermost_executor(net::any_io_executor executor) {
+  using io = net::io_context::executor_type;
+  using pool = net::thread_pool::executor_type;
+  while (peel_strand<io>(executor) || peel_strand<pool>(executor) ||
+         peel_strand<net::any_io_executor>(executor) || peel_strand<net::strand<io>>(executor) ||
+         peel_strand<net::strand<pool>>(executor)) {
+  }
+  return executor;
 }
 
 /// Tells whether the executor is a context's own, so that work may run in its handlers directly.
@@ -61,7 +67,9 @@ inline bool runs_in_this_thread(const net::any_io_executor& executor) {
 inline bool is_strand(const net::any_io_executor& executor) noexcept {
   return strand_target<net::io_context::executor_type>(executor) != nullptr ||
          strand_target<net::thread_pool::executor_type>(executor) != nullptr ||
-         strand_target<net::any_io_executor>(executor) != nullptr;
+         strand_target<net::any_io_executor>(executor) != nullptr ||
+         strand_target<net::strand<net::io_context::executor_type>>(executor) != nullptr ||
+         strand_target<net::strand<net::thread_pool::executor_type>>(executor) != nullptr;
 }
 
 inline net::execution_context& context_of(const net::any_io_executor& executor) {

@@ -32,6 +32,16 @@ struct completion_signature<void> {
 template <class T>
 using completion_signature_t = typename completion_signature<T>::type;
 
+/// Is what Asio asks of a token; asked for where a user passes one, so that the compiler's first
+/// line is about his code, and shows the signature.
+#if defined(BOOST_ASIO_HAS_CONCEPTS) || defined(ASIO_HAS_CONCEPTS)
+template <class Token, class Signature>
+concept completion_token_for = net::completion_token_for<Token, Signature>;
+#else
+template <class Token, class Signature>
+concept completion_token_for = true;
+#endif
+
 }  // namespace detail
 
 template <class Executor = net::any_io_executor>

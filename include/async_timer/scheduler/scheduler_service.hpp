@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <utility>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
@@ -93,6 +94,9 @@ class scheduler_service final : public net::execution_context::service {
 
 /// Returns where the ticks of timers with this executor run.
 inline base::ref_ptr<lane> lane_of(const net::any_io_executor& executor) {
+  if (!executor) {
+    throw std::invalid_argument("async_timer: executor must not be empty");
+  }
   return scheduler_service::near(executor).lane_for(executor);
 }
 

@@ -241,6 +241,8 @@ class timer_core : public schedule_node, public base::from_slabs {
     std::exception_ptr failure = nullptr;
     error_callback on_error{};
     stop_callback on_stop{};
+    std::shared_ptr<const feed_list> feeds{};
+    std::shared_ptr<const feed_list> late_feeds{};  ///< made in on_error
   };
   struct captures {
     error_callback on_error;
@@ -264,12 +266,13 @@ class timer_core : public schedule_node, public base::from_slabs {
   void call_on_error(const error_callback& on_error, const std::exception_ptr& failure) noexcept;
   void call_on_stop(const stop_callback& on_stop) noexcept;
   void release_signals(void (stop_watch::*how)() noexcept) noexcept;
-  void say(const last_words& words) noexcept;
+  void say(last_words& words) noexcept;
   void take_captures(std::optional<captures>& taken) noexcept;
   void release_captures(std::optional<captures>& taken) noexcept;
+  std::shared_ptr<const feed_list> end_feeds(const std::exception_ptr& failure) noexcept;
   static void end_all(const std::shared_ptr<const feed_list>& feeds,
                       const std::exception_ptr& failure) noexcept;
-  void end_feeds(const std::exception_ptr& failure) noexcept;
+  static void tell_all(const std::shared_ptr<const feed_list>& feeds) noexcept;
 };
 
 }  // namespace detail

@@ -4,12 +4,14 @@
 
 #include <async_timer/core/interval.hpp>
 #include <async_timer/core/mode.hpp>
+#include <async_timer/delivery/target_shape.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/timer/stop_signals.hpp>
 #include <async_timer/timer/timer_ref.hpp>
 #include <concepts>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +36,12 @@ class callback {
     static_assert(accepts<stored>,
                   "async_timer: on_error takes (timer_ref, std::exception_ptr), on_stop takes "
                   "(timer_ref); both may leave out arguments from the right, or all");
+    if constexpr (accepts<stored>) {
+      using result = decltype(call_with(std::declval<stored&>(), std::declval<Arguments>()...));
+      static_assert(!awaitable_type<result>,
+                    "async_timer: on_error and on_stop can't be coroutines, nobody would await "
+                    "them: co_spawn from inside");
+    }
     if constexpr (requires(const stored& given) { given == nullptr; }) {
       if (function == nullptr) {
         return;
@@ -55,13 +63,13 @@ class callback {
   };
 
   template <class Function, class First, class... Rest>
-  static void call_with(Function& function, First first, Rest... rest) {
+  static decltype(auto) call_with(Function& function, First first, Rest... rest) {
     if constexpr (std::invocable<Function&, First, Rest...>) {
-      std::invoke(function, std::move(first), std::move(rest)...);
+      return std::invoke(function, std::move(first), std::move(rest)...);
     } else if constexpr (std::invocable<Function&, First>) {
-      std::invoke(function, std::move(first));
+      return std::invoke(function, std::move(first));
     } else {
-      std::invoke(function);
+      return std::invoke(function);
     }
   }
 
@@ -77,7 +85,9 @@ class callback {
   struct holder final : holder_base {
     template <class F>
     explicit holder(F&& given) : function(std::forward<F>(given)) {}
-    void call(Arguments... arguments) override { call_with(function, std::move(arguments)...); }
+    void call(Arguments... arguments) override {
+      static_cast<void>(call_with(function, std::move(arguments)...));
+    }
     Function function;
   };
 

@@ -33,7 +33,15 @@ using scope_body = std::conditional_t<!std::is_lvalue_reference_v<Body> ||
 template <class Timer>
 struct scope_of {
   /// Throws if there is nothing to leave; gives an error that is to be thrown after leave().
-  static std::exception_ptr enter(Timer& timer) {
+  ///
+  /// @param here  the coroutine's executor, for a timer of every() that has none
+  static std::exception_ptr enter(Timer& timer, const net::any_io_executor& here) {
+    if constexpr (requires { timer.start(here); }) {
+      if (!timer.get_executor()) {
+        timer.start(here);
+        return nullptr;
+      }
+    }
     timer.start();
     return nullptr;
   }
@@ -46,7 +54,8 @@ struct scope_of {
 template <class Timer, class Body, class Result>
 net::awaitable<Result> run_scoped(Timer& timer, Body body) {
   scope_of<Timer> scope;
-  std::exception_ptr failure = scope.enter(timer);
+  const net::any_io_executor here = co_await net::this_coro::executor;
+  std::exception_ptr failure = scope.enter(timer, here);
   std::optional<tick_value_t<Result>> result;
   try {
     if (failure) {
@@ -83,7 +92,8 @@ net::awaitable<Result> run_scoped(Timer& timer, Body body) {
 ///
 /// Of a group those that don't run are started, even if it is active. If one can't be, those that
 /// were are cancelled, which is waited for, and the error is thrown without running the body.
-/// @param timer  a timer or a timer_group; must outlive the awaiting of the result
+/// @param timer  a timer or a timer_group; must outlive the awaiting of the result. One made by
+///   every() that has no executor, or whose context is gone, is started on the coroutine's
 /// @param body   returns an `awaitable`; a named one is copied
 /// @return an `awaitable` of the body's result. It throws timer_already_running_error if the timer
 ///   runs already, then without running the body; and whatever the body throws, after the clean-up.

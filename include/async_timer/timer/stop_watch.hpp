@@ -91,6 +91,7 @@ class stop_watch final : public base::ref_counted {
   void arm() noexcept;
   void go_round() noexcept;
   void let_go() noexcept;
+  void drop_signals() noexcept;
   [[nodiscard]] base::ref_ptr<timer_core> timer() noexcept {
     const std::scoped_lock lock(lock_);
     return base::ref_ptr<timer_core>(timer_);
@@ -102,7 +103,7 @@ class stop_watch final : public base::ref_counted {
 
   base::word_lock lock_;
   timer_core* timer_;       ///< null when a signal has finished or the run is over; guarded
-  bool has_begun_ = false;  ///< the executors are set, for good; guarded
+  bool has_begun_ = false;  ///< the executors are set, and their context lives; guarded
   const base::ref_ptr<lane> lane_;
   net::any_io_executor plain_;
   net::any_io_executor executor_;
@@ -169,12 +170,12 @@ inline void stop_watch::let_go() noexcept {
 }
 
 inline void stop_watch::disarm() noexcept {
-  {
-    const std::scoped_lock lock(lock_);
-    timer_ = nullptr;
-    if (!has_begun_) {
-      return;
-    }
+  // The lock is held while posting, so that abandon() waits for it: another timer's end is told on
+  // that one's threads, and may meet the end of this context.
+  const std::scoped_lock lock(lock_);
+  timer_ = nullptr;
+  if (!has_begun_) {
+    return;
   }
   try {
     post_step(executor_, &stop_watch::let_go);
@@ -184,25 +185,32 @@ inline void stop_watch::disarm() noexcept {
 }
 
 inline void stop_watch::abandon() noexcept {
-  static_cast<void>(take_timer());
   {
-    const auto armed = std::exchange(armed_, {});
-    const auto signals = std::exchange(signals_, {});
-    for (const auto& each : armed) {
-      each->abandon();
-    }
+    const std::scoped_lock lock(lock_);
+    timer_ = nullptr;
+    has_begun_ = false;
   }
-  // After the signals: a stop_token's may be in finished() on another thread, which uses these, and
-  // its end was waited for.
+  drop_signals();
+}
+
+inline void stop_watch::drop_signals() noexcept {
+  const auto armed = std::exchange(armed_, {});
+  const auto signals = std::exchange(signals_, {});
+  for (const auto& each : armed) {
+    each->abandon();
+  }
   plain_ = {};
   executor_ = {};
 }
 
 inline void stop_watch::step_dropped() noexcept {
   // The run is over, but its context went away before the signals were let go. Without memory for
-  // the step they stay.
-  if (lane_->owner().is_dead()) {
-    abandon();
+  // the step they stay; that is told with the lock held, in disarm().
+  if (lane_->owner().is_dead() && lock_.try_lock()) {
+    timer_ = nullptr;
+    has_begun_ = false;
+    lock_.unlock();
+    drop_signals();
   }
 }
 

@@ -65,6 +65,7 @@ struct initiate_feed_next {
 template <class T, class Item = tick_value_t<T>>
 class subscription {
   using value = tick_value_t<T>;
+  using signature = void(std::exception_ptr, std::optional<Item>);
 
  public:
   using value_type = Item;
@@ -92,9 +93,10 @@ class subscription {
   ///     then, and otherwise, empty.
   /// @par Per-operation cancellation
   ///   `terminal`, `partial`, `total`: ends this wait with `operation_aborted`; no value is lost.
-  template <class CompletionToken = default_token_t<executor_type>>
+  template <
+      detail::completion_token_for<signature> CompletionToken = default_token_t<executor_type>>
   auto next(CompletionToken&& token = CompletionToken{}) {
-    return net::async_initiate<CompletionToken, void(std::exception_ptr, std::optional<Item>)>(
+    return net::async_initiate<CompletionToken, signature>(
         detail::initiate_feed_next<value, Item>{base::ref_ptr(&feed()), timer_}, token);
   }
 
@@ -122,6 +124,7 @@ class subscription {
     if (feed_) {
       timer_->remove_feed(*feed_);
       feed_->end(nullptr);
+      feed_->tell_end();
     }
   }
   /// Is close(), for those who look for the blocking forms: it doesn't wait and never throws.

@@ -33,7 +33,10 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 
 namespace detail {
 struct core_access;
-}
+
+template <class T>
+concept bare_number = std::convertible_to<T, interval> || std::is_arithmetic_v<T>;
+}  // namespace detail
 
 /// Calls a target again and again, on a schedule, on an executor.
 ///
@@ -58,6 +61,10 @@ class timer {
       detail::tick_value<T>,
       "async_timer: the value of a tick must be void, or copy- and default-constructible: "
       "return std::shared_ptr<const X> from the target instead");
+
+  using stop_signature = void(std::exception_ptr);
+  using value_signature = detail::completion_signature_t<T>;
+  using optional_signature = void(std::exception_ptr, std::optional<tick_value_t<T>>);
 
  public:
   using value_type = T;
@@ -126,9 +133,10 @@ class timer {
   ///   the target.
   /// @par Per-operation cancellation
   ///   `terminal`, `partial`, `total`: ends this wait with `operation_aborted`; the stop goes on.
-  template <class CompletionToken = default_token_t<executor_type>>
+  template <
+      detail::completion_token_for<stop_signature> CompletionToken = default_token_t<executor_type>>
   auto cancel(CompletionToken&& token = CompletionToken{}) {
-    return net::async_initiate<CompletionToken, void(std::exception_ptr)>(
+    return net::async_initiate<CompletionToken, stop_signature>(
         detail::initiate_cancel{base::ref_ptr<detail::timer_core>(&core())}, token);
   }
 
@@ -146,7 +154,8 @@ class timer {
   ///   `terminal`, `partial`, `total`: ends this wait with `operation_aborted`; the timer runs on.
   /// @par Example
   ///   @snippet tour.cpp join
-  template <class CompletionToken = default_token_t<executor_type>>
+  template <detail::completion_token_for<value_signature> CompletionToken =
+                default_token_t<executor_type>>
   auto join(CompletionToken&& token = CompletionToken{}) {
     return initiate<false>(detail::awaited::tick, {}, false, token);
   }
@@ -158,7 +167,8 @@ class timer {
   ///   `void(std::exception_ptr, std::optional<tick_value_t<T>>)`
   /// @par Completes when, per-operation cancellation
   ///   as join(), but empty in place of the stop outcome and of timer_not_running_error.
-  template <class CompletionToken = default_token_t<executor_type>>
+  template <detail::completion_token_for<optional_signature> CompletionToken =
+                default_token_t<executor_type>>
   auto next(CompletionToken&& token = CompletionToken{}) {
     return initiate<true>(detail::awaited::tick_or_end, {}, false, token);
   }
@@ -176,7 +186,8 @@ class timer {
   /// @par Per-operation cancellation
   ///   `terminal`, `partial`, `total`: ends this wait with `operation_aborted`; the timer runs on.
   /// @throws std::invalid_argument  if the timeout is not finite
-  template <class CompletionToken = default_token_t<executor_type>>
+  template <detail::completion_token_for<optional_signature> CompletionToken =
+                default_token_t<executor_type>>
   auto wait(wait_options options, CompletionToken&& token = CompletionToken{}) {
     detail::check_timeout(options.timeout);
     const bool counted = options.hit_count || options.hits;
@@ -184,14 +195,17 @@ class timer {
                           token);
   }
   /// Waits for the end of the run.
-  template <class CompletionToken = default_token_t<executor_type>>
-    requires(!std::convertible_to<CompletionToken, wait_options>)
+  template <detail::completion_token_for<optional_signature> CompletionToken =
+                default_token_t<executor_type>>
   auto wait(CompletionToken&& token = CompletionToken{}) {
-    static_assert(!std::convertible_to<CompletionToken, interval> &&
-                      !std::is_arithmetic_v<std::remove_cvref_t<CompletionToken>>,
+    return wait(wait_options{}, std::forward<CompletionToken>(token));
+  }
+  /// Is no way to wait, but a common mistake with a readable end.
+  template <detail::bare_number Number>
+  auto wait(Number) {
+    static_assert(!detail::bare_number<Number>,
                   "async_timer: say what the number means: wait({.timeout = 5s}), "
                   "wait({.hits = 3}) or wait({.hit_count = 3})");
-    return wait(wait_options{}, std::forward<CompletionToken>(token));
   }
 
   /// Fires a tick now and passes on its value; the schedule goes on from there.
@@ -199,7 +213,8 @@ class timer {
   /// A tick in flight, or due this moment, is taken for it: never a second one.
   /// @par Completes when, per-operation cancellation
   ///   as join(); the cancellation of one caller takes nothing from the tick or from the others.
-  template <class CompletionToken = default_token_t<executor_type>>
+  template <detail::completion_token_for<value_signature> CompletionToken =
+                default_token_t<executor_type>>
   auto trigger(CompletionToken&& token = CompletionToken{}) {
     return initiate<false>(detail::awaited::tick, {}, true, token);
   }
@@ -208,7 +223,7 @@ class timer {
   ///
   /// @param timeout  left out: waits without bound. If it passes the stop goes on by itself.
   /// @throws threadsafe_dispatch_error  if never started; if the context is gone, or goes
-  ///   meanwhile; on a thread that runs the timer's context
+  ///   meanwhile; on a thread that runs the timer's io_context or thread_pool
   /// @throws timeout_error
   void cancel_threadsafe(std::optional<interval> timeout = {}) {
     using operation = detail::blocking_operation<detail::stop_waiter>;
@@ -345,8 +360,7 @@ class timer {
   template <bool AsOptional, class CompletionToken>
   auto initiate(detail::awaited what, const wait_options& options, bool trigger,
                 CompletionToken& token) {
-    using signature = detail::completion_signature_t<
-        std::conditional_t<AsOptional, std::optional<tick_value_t<T>>, T>>;
+    using signature = std::conditional_t<AsOptional, optional_signature, value_signature>;
     return net::async_initiate<CompletionToken, signature>(
         detail::initiate_wait<T, AsOptional>{base::ref_ptr<detail::timer_core>(&core()), what,
                                              options, trigger},
@@ -368,7 +382,7 @@ struct core_access {
 
 }  // namespace detail
 
-template <class CompletionToken>
+template <detail::completion_token_for<void(std::exception_ptr)> CompletionToken>
 auto timer_ref::cancel(CompletionToken&& token) const {
   return net::async_initiate<CompletionToken, void(std::exception_ptr)>(
       detail::initiate_cancel{core_}, token);

@@ -40,6 +40,9 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 /// @par Example
 ///   @snippet tour.cpp group
 class timer_group {
+  using results_signature = void(std::exception_ptr, std::vector<group_result>);
+  using stop_signature = void(std::exception_ptr);
+
  public:
   using executor_type = net::any_io_executor;
   class iterator;
@@ -114,13 +117,14 @@ class timer_group {
   /// @par Per-operation cancellation
   ///   `terminal`, `partial`, `total`: ends this wait with `operation_aborted`; the timers run on.
   /// @throws std::invalid_argument  if the timeout is not finite
-  template <class CompletionToken = default_token_t<executor_type>>
+  template <detail::completion_token_for<results_signature> CompletionToken =
+                default_token_t<executor_type>>
   auto wait(group_wait_options options, CompletionToken&& token = CompletionToken{}) {
     return initiate(options, false, token);
   }
   /// Waits for the end of every member's run.
-  template <class CompletionToken = default_token_t<executor_type>>
-    requires(!std::convertible_to<CompletionToken, group_wait_options>)
+  template <detail::completion_token_for<results_signature> CompletionToken =
+                default_token_t<executor_type>>
   auto wait(CompletionToken&& token = CompletionToken{}) {
     return initiate({}, false, token);
   }
@@ -132,15 +136,16 @@ class timer_group {
   /// @par Completion signature, completes when, per-operation cancellation
   ///   as wait(); the targets go on whatever becomes of this wait.
   /// @throws std::invalid_argument  if the timeout is not finite
-  template <class CompletionToken = default_token_t<executor_type>>
+  template <detail::completion_token_for<results_signature> CompletionToken =
+                default_token_t<executor_type>>
   auto trigger(group_trigger_options options, CompletionToken&& token = CompletionToken{}) {
     const group_wait_options waiting{.timeout = options.timeout,
                                      .return_exceptions = options.return_exceptions};
     return initiate(waiting, true, token);
   }
   /// Fires all members and waits for their ticks without bound.
-  template <class CompletionToken = default_token_t<executor_type>>
-    requires(!std::convertible_to<CompletionToken, group_trigger_options>)
+  template <detail::completion_token_for<results_signature> CompletionToken =
+                default_token_t<executor_type>>
   auto trigger(CompletionToken&& token = CompletionToken{}) {
     return initiate({}, true, token);
   }
@@ -155,9 +160,10 @@ class timer_group {
   ///   what keeps one from being cancelled is logged, and the others are cancelled nevertheless.
   /// @par Per-operation cancellation
   ///   `terminal`, `partial`, `total`: ends this wait with `operation_aborted`; the stop goes on.
-  template <class CompletionToken = default_token_t<executor_type>>
+  template <
+      detail::completion_token_for<stop_signature> CompletionToken = default_token_t<executor_type>>
   auto cancel_all(CompletionToken&& token = CompletionToken{}) {
-    return net::async_initiate<CompletionToken, void(std::exception_ptr)>(
+    return net::async_initiate<CompletionToken, stop_signature>(
         detail::initiate_group_stop{shared_state(), std::nullopt}, token);
   }
 
@@ -165,7 +171,8 @@ class timer_group {
   ///
   /// @param timeout  left out: waits without bound. If it passes the stop goes on by itself.
   /// @throws threadsafe_dispatch_error  if never started; if the group's context is gone, or a
-  ///   member's goes meanwhile; on a thread that runs the group's context or a member's
+  ///   member's goes meanwhile; on a thread that runs the io_context or thread_pool of the group or
+  ///   of a member
   /// @throws timeout_error
   void cancel_threadsafe(std::optional<interval> timeout = {}) {
     using operation = detail::blocking_operation<detail::group_stop_operation>;
@@ -224,8 +231,7 @@ class timer_group {
   template <class CompletionToken>
   auto initiate(const group_wait_options& options, bool trigger, CompletionToken& token) {
     detail::check_timeout(options.timeout);
-    return net::async_initiate<CompletionToken,
-                               void(std::exception_ptr, std::vector<group_result>)>(
+    return net::async_initiate<CompletionToken, results_signature>(
         detail::initiate_group_values{shared_state(), options, trigger}, token);
   }
 
@@ -271,7 +277,7 @@ namespace detail {
 template <std::derived_from<timer_group> Group>
 struct scope_of<Group> {
   /// Gives the error if a member could not be started; then leave() stops those that were.
-  std::exception_ptr enter(Group& group) {
+  std::exception_ptr enter(Group& group, const net::any_io_executor&) {
     failure_ = group.state().start(true, started_);
     return failure_;
   }

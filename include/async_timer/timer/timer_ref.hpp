@@ -26,6 +26,10 @@ class timer_end_signal;
 ///   Distinct and shared timers: safe from any thread.
 class timer_ref {
  public:
+  timer_ref(const timer_ref&) = default;  // and no move: one that was moved from stays useful
+  timer_ref& operator=(const timer_ref&) = default;
+  ~timer_ref() = default;
+
   /// Returns the timer's name; empty if it has none.
   [[nodiscard]] std::string name() const;
   /// Returns the delay between ticks that the next sleep will use.
@@ -45,7 +49,8 @@ class timer_ref {
   /// Requests the stop and doesn't wait, as timer::request_stop() does.
   void request_stop() noexcept;
   /// Requests the stop and waits for the clean-up, as timer::cancel() does.
-  template <class CompletionToken = default_token_t<>>
+  template <
+      detail::completion_token_for<void(std::exception_ptr)> CompletionToken = default_token_t<>>
   auto cancel(CompletionToken&& token = CompletionToken{}) const;
   /// Describes the timer in one line, as to_string(timer) does.
   friend std::string to_string(const timer_ref& timer);

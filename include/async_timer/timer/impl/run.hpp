@@ -26,7 +26,7 @@ inline core::time_point timer_core::tick_time() const noexcept {
 }
 
 inline bool timer_core::begin_tick() noexcept {
-  if (has(paced) && has(first_tick) && sleeps_before_first_tick()) [[unlikely]] {
+  if (has(paced) && sleeps_before_first_tick()) [[unlikely]] {
     return false;
   }
   const auto begun = [](std::uint32_t before) {
@@ -133,7 +133,10 @@ inline std::exception_ptr timer_core::sleep_locked(std::chrono::nanoseconds aske
 inline bool timer_core::sleeps_before_first_tick() noexcept {
   std::exception_ptr failure;
   {
-    const std::scoped_lock lock(lock_);
+    const std::scoped_lock lock(lock_);  // start() may not be through yet on another thread
+    if (!has(first_tick)) {
+      return false;
+    }
     const auto now = tick_time();
     const auto due = std::exchange(cold_->first_due, now);
     if (due <= now || has(stop_requested) || has(triggered)) {
@@ -210,7 +213,9 @@ inline void timer_core::end_run(const std::exception_ptr& outcome) noexcept {
   }
   if (words) {
     say(*words);
-    words.reset();  // what the callbacks captured is not to outlive the completion of cancel()
+    // What the callbacks captured is not to outlive the completion of cancel().
+    words->on_error = {};
+    words->on_stop = {};
   } else {
     const base::inside_scope inside(this);
     end_target_run();
@@ -231,24 +236,30 @@ inline void timer_core::end_run(const std::exception_ptr& outcome) noexcept {
   }
   release_captures(last);
   claimed.complete_all();
+  if (words) {
+    tell_all(words->feeds);
+    tell_all(words->late_feeds);
+    words.reset();
+  }
   stop_waiters.complete_all();
   release();
 }
 
-/// Tells all but those who wait that the run is over; no lock held.
-inline void timer_core::say(const last_words& words) noexcept {
+/// Tells all but those who wait, and the consumers of feeds, that the run is over; no lock held.
+inline void timer_core::say(last_words& words) noexcept {
   release_signals(&stop_watch::disarm);
-  end_feeds(words.failure);
+  words.feeds = end_feeds(words.failure);
   const base::inside_scope inside(this);
   end_target_run();
   if (words.failure) {
     call_on_error(words.on_error, words.failure);
-    end_feeds(nullptr);  // those made in on_error (contract 13.27)
+    words.late_feeds = end_feeds(nullptr);  // contract 13.27
   }
   call_on_stop(words.on_stop);
 }
 
-inline void timer_core::end_feeds(const std::exception_ptr& failure) noexcept {
+inline std::shared_ptr<const feed_list> timer_core::end_feeds(
+    const std::exception_ptr& failure) noexcept {
   std::shared_ptr<const feed_list> ended;
   {
     const std::scoped_lock lock(lock_);
@@ -257,6 +268,7 @@ inline void timer_core::end_feeds(const std::exception_ptr& failure) noexcept {
     }
   }
   end_all(ended, failure);
+  return ended;
 }
 
 inline void timer_core::end_all(const std::shared_ptr<const feed_list>& feeds,
@@ -264,6 +276,14 @@ inline void timer_core::end_all(const std::shared_ptr<const feed_list>& feeds,
   if (feeds) {
     for (const auto& feed : *feeds) {
       feed->end(failure);
+    }
+  }
+}
+
+inline void timer_core::tell_all(const std::shared_ptr<const feed_list>& feeds) noexcept {
+  if (feeds) {
+    for (const auto& feed : *feeds) {
+      feed->tell_end();
     }
   }
 }
@@ -308,7 +328,7 @@ inline void timer_core::abandon_run() noexcept {
     }
   }
   release_signals(&stop_watch::abandon);
-  end_feeds(nullptr);
+  tell_all(end_feeds(nullptr));
   end_target_run();
   waiters.abandon_all();
   stop_waiters.abandon_all();
@@ -344,6 +364,7 @@ inline void timer_core::take_captures(std::optional<captures>& taken) noexcept {
 inline void timer_core::release_captures(std::optional<captures>& taken) noexcept {
   if (taken) {
     end_all(taken->feeds, nullptr);
+    tell_all(taken->feeds);
     destroy_target();
     taken.reset();
   }
