@@ -110,10 +110,7 @@ def main():
     about = machine.describe(os.path.dirname(os.path.abspath(args.folder)))
     about |= {"rounds": rounds, "warm_up_s": windows.warm_up, "measured_s": windows.measured}
     report.print_machine(about)
-    try:
-        medians, left_out = running.measure(args.folder, keys_for(args), rounds, windows)
-    except running.Failed as failure:
-        sys.exit(f"bench: {failure}")
+    medians, left_out = running.measure(args.folder, keys_for(args), rounds, windows)
     for why in left_out.values():
         print(f"left out: {why}")
     report.print_tables(medians)
@@ -127,6 +124,9 @@ def main():
         write_json(args.json, results, medians, about)
         if args.full:
             draw(args.json)
+    failed = [" ".join(key).strip() for key in left_out if not running.is_optional(key[0])]
+    if failed:
+        sys.exit(f"bench: these are no peers and may not be left out: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

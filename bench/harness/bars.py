@@ -114,7 +114,7 @@ def judge(medians, names):
         except KeyError:
             missing.append(name)
             continue
-        met = bar.must is None or value <= bar.must
+        met = value <= bar.must if bar.must is not None else None
         results[name] = {"value": value, "must": bar.must, "moonshot": bar.moonshot, "met": met}
     return results, missing
 
@@ -130,7 +130,7 @@ def with_wholes(results):
             worst_share = max(share_of_limit(part) for part in parts.values())
             complete = len(parts) == sum(number_of(name) == number for name in BARS)
             whole[number] = {"value": worst_share, "must": 1, "moonshot": None,
-                             "met": complete and all(part["met"] for part in parts.values())}
+                             "met": complete and all(part["met"] is not False for part in parts.values())}
         whole.update(parts)
     return whole
 
@@ -138,4 +138,4 @@ def with_wholes(results):
 def share_of_limit(result):
     if result["must"]:
         return result["value"] / result["must"]
-    return 0 if result["met"] else 1 + result["value"]
+    return 1 + result["value"] if result["met"] is False else 0

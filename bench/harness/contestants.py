@@ -35,7 +35,7 @@ class Contestant(NamedTuple):
     wide: bool = False
     # What it is compared with.
     loop: str = LOOP
-    # Left out of the run, with a line, when it is not there or fails.
+    # May be absent or fail: the run is none the worse.
     optional: bool = False
 
 

@@ -121,16 +121,22 @@ def print_bars(results, missing):
     for name, result in results.items():
         if name not in BARS:  # the whole of several parts
             continue
-        best = result["moonshot"] is not None and result["value"] <= result["moonshot"]
-        verdict = "moonshot" if best else "met" if result["met"] else "NOT MET"
         print(f"{name:13} {result['value']:9.3f} {limit(result['must']):>9} "
-              f"{limit(result['moonshot']):>9}  {verdict:8}  {BARS[name].text}")
+              f"{limit(result['moonshot']):>9}  {verdict(result):8}  {BARS[name].text}")
     for name in missing:
         print(f"{name:13} {'-':>9}: a figure that it needs is missing")
     numbers = list(dict.fromkeys(number_of(name) for name in results))
-    failed = [number for number in numbers if not results[number]["met"]]
+    failed = [number for number in numbers if results[number]["met"] is False]
     print(f"{len(numbers) - len(failed)} of {len(numbers)} bars met"
           + (f"; not met: {', '.join(failed)}" if failed else ""))
+
+
+def verdict(result):
+    if result["moonshot"] is not None and result["value"] <= result["moonshot"]:
+        return "moonshot"
+    if result["met"] is None:
+        return "missed"
+    return "met" if result["met"] else "NOT MET"
 
 
 def limit(value):

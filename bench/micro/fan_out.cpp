@@ -1,4 +1,5 @@
-// One tick for many: join() callbacks and feeds of one timer, in virtual time.
+// One tick for many: join() callbacks and feeds of one timer, in virtual time. With one receiver
+// most of the time is that of the virtual clock, which polls the context for each tick.
 #include <benchmark/benchmark.h>
 
 #include <async_timer/async_timer.hpp>

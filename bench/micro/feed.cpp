@@ -1,4 +1,5 @@
 // A feed and its consumer: values that wait in the buffer, values that the consumer waits for.
+// Each tick includes the virtual clock, which polls the context.
 #include <benchmark/benchmark.h>
 
 #include <async_timer/async_timer.hpp>
