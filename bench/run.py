@@ -101,7 +101,7 @@ def draw(path):
 
 
 def main():
-    if sys.argv[1:] == ["--list"] or "--list" in sys.argv[1:]:
+    if "--list" in sys.argv[1:]:
         print(contestants.table())
         return
     args = arguments()

@@ -66,6 +66,8 @@ def run_one(folder, key, windows):
                               check=False, timeout=timeout)
     except subprocess.TimeoutExpired as failure:
         raise Failed(f"{where} does not end within {timeout} s") from failure
+    except OSError as failure:
+        raise Failed(f"{where} was not built") from failure
     if done.returncode != 0:
         why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise Failed(f"{where} failed: {why[-300:]}")
