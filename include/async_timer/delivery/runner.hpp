@@ -12,12 +12,13 @@
 #include <async_timer/net/parking_place.hpp>
 #include <async_timer/net/tagged_executor.hpp>
 #include <async_timer/scheduler/lane.hpp>
+#include <async_timer/scheduler/retry.hpp>
 #include <atomic>
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <new>
 #include <utility>
-#include <vector>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
 
@@ -37,7 +38,7 @@ class async_job {
   ~async_job() = default;
 };
 
-class runner final : public base::ref_counted {
+class runner final : public base::ref_counted, private retry {
  public:
   /// Gets an idle runner of the lane, or a new one, for launch(). Throws when memory ends.
   static base::ref_ptr<runner> acquire(lane& where);
@@ -52,7 +53,7 @@ class runner final : public base::ref_counted {
     return serial_.load(std::memory_order_acquire);
   }
 
-  /// Cancels what that job awaits, unless it has ended by then.
+  /// Cancels what that job awaits, unless it has ended by then. A stop can't do without.
   void interrupt(std::uint64_t serial) noexcept;
 
  private:
@@ -87,12 +88,20 @@ class runner final : public base::ref_counted {
   /// Comes back with a fresh handler, so that references_ counts no temporary of the last one.
   net::awaitable<void> settle();
   void resume();
+  void interrupt_here(std::uint64_t serial);
+
+  // Posting an interruption, until there is memory for it.
+  bool try_now() noexcept override;
+  void hold() noexcept override { add_ref(); }
+  void let_go() noexcept override { release(); }
 
   base::ref_ptr<lane> lane_;
   base::ref_ptr<executor_tag> tag_;
   net::cancellation_signal signal_;
   parking_place parked_;
   std::atomic<std::uint64_t> serial_{0};
+  std::atomic<std::uint64_t> to_interrupt_{0};  ///< the serial of the job
+  base::ref_ptr<runner> next_idle_;             ///< guarded by the lane
 
   // From here on only touched by handlers on the runner's executor, or before it is launched.
   async_job* job_ = nullptr;
@@ -127,19 +136,31 @@ class runner::resumption {
 class runner::pool final : public lane_extension {
  public:
   ~pool() override {
-    for (const auto& each : idle) {
+    while (const auto each = pop()) {
       each->parked_.clear();
     }
   }
-  std::vector<base::ref_ptr<runner>> idle;
+  void push(base::ref_ptr<runner> idle) noexcept {
+    idle->next_idle_ = std::move(first_);
+    first_ = std::move(idle);
+  }
+  base::ref_ptr<runner> pop() noexcept {
+    auto latest = std::move(first_);
+    if (latest) {
+      first_ = std::move(latest->next_idle_);
+    }
+    return latest;
+  }
+
+ private:
+  base::ref_ptr<runner> first_;
 };
 
 inline base::ref_ptr<runner> runner::acquire(lane& where) {
   base::ref_ptr<runner> chosen;
   where.with_extension<pool>([&](pool* runners) {
-    if (runners != nullptr && !runners->idle.empty()) {
-      chosen = std::move(runners->idle.back());
-      runners->idle.pop_back();
+    if (runners != nullptr) {
+      chosen = runners->pop();
     }
   });
   if (!chosen) {
@@ -155,11 +176,14 @@ inline void runner::launch(async_job& job, const void* owner) noexcept {
   const base::ref_ptr<runner> self(this);
   try {
     if (std::exchange(fresh_, false)) {
+      // The handler keeps the signal until Asio is done with it, which is after the coroutine's end.
+      // It is called by an executor that needs no memory: what fails there comes out of run().
+      auto ended = net::bind_executor(net::system_executor(), [self](const std::exception_ptr&) {});
       net::co_spawn(net::any_io_executor(tagged_executor(tag_)), serve(keeper(*this)),
-                    net::bind_cancellation_slot(signal_.slot(), [](const std::exception_ptr&) {}));
+                    net::bind_cancellation_slot(signal_.slot(), std::move(ended)));
       tag_->begin_tracking();  // not before: the runner's own coroutine is no work
     } else {
-      net::dispatch(tag_->serial(false), resumption(self));
+      tag_->execute(resumption(self), false);
     }
   } catch (...) {
     // The keeper was destroyed, which has told the job.
@@ -167,19 +191,38 @@ inline void runner::launch(async_job& job, const void* owner) noexcept {
 }
 
 inline void runner::interrupt(std::uint64_t serial) noexcept {
+  to_interrupt_.store(serial, std::memory_order_release);
+  if (!try_now()) {
+    try_again(lane_->owner());
+  }
+}
+
+inline bool runner::try_now() noexcept {
   try {
-    net::post(tag_->serial(true), [self = base::ref_ptr<runner>(this), serial] {
-      if (self->serial() != serial || self->ended_serial_ == serial) {
-        return;
-      }
-      if (self->begun_) {
-        self->signal_.emit(net::cancellation_type::terminal);
-      } else {
-        self->interrupted_ = true;
-      }
-    });
+    tag_->execute([self = base::ref_ptr<runner>(this),
+                   serial = to_interrupt_.load(
+                       std::memory_order_acquire)] { self->interrupt_here(serial); },
+                  true);
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
   } catch (...) {
-    // No memory: the stop then waits for the end of the tick, as it does for a plain target.
+    return true;  // a broken executor: the stop waits for the end of the tick, as for a plain target
+  }
+}
+
+inline void runner::interrupt_here(std::uint64_t serial) {
+  if (this->serial() != serial || ended_serial_ == serial) {
+    return;
+  }
+  if (!begun_) {
+    interrupted_ = true;
+    return;
+  }
+  try {
+    signal_.emit(net::cancellation_type::terminal);
+  } catch (const std::bad_alloc&) {
+    try_again(lane_->owner());
   }
 }
 
@@ -189,15 +232,22 @@ inline void runner::resume() {
   parked_.resume();
 }
 
+// What these two begin must not throw, or it would come out of the context's run(): where they fail
+// the handler is destroyed, and so the coroutine.
+
 inline net::awaitable<void> runner::park() {
   return net::async_initiate<const net::use_awaitable_t<>&, void()>(
       [this](auto handler) {
-        lane_->with_extension<pool>([&](pool* runners) {
-          if (runners != nullptr) {
-            runners->idle.push_back(base::ref_ptr<runner>(this));
-            parked_.put(std::move(handler));
-          }
-        });
+        try {
+          lane_->with_extension<pool>([&](pool* runners) {
+            if (runners != nullptr) {
+              runners->push(base::ref_ptr<runner>(this));
+              parked_.put(std::move(handler));
+            }
+          });
+        } catch (...) {
+          // No memory for the pool.
+        }
       },
       net::use_awaitable);
 }
@@ -206,7 +256,11 @@ inline net::awaitable<void> runner::settle() {
   return net::async_initiate<const net::use_awaitable_t<>&, void()>(
       [this](auto handler) {
         parked_.put(std::move(handler));
-        net::post(tag_->serial(true), resumption(base::ref_ptr<runner>(this)));
+        try {
+          tag_->execute(resumption(base::ref_ptr<runner>(this)), true);
+        } catch (...) {
+          // The resumption was destroyed, which has cleared the place.
+        }
       },
       net::use_awaitable);
 }

@@ -58,12 +58,6 @@ inline bool runs_in_this_thread(const net::any_io_executor& executor) {
   return false;
 }
 
-inline bool is_strand(const net::any_io_executor& executor) noexcept {
-  return strand_target<net::io_context::executor_type>(executor) != nullptr ||
-         strand_target<net::thread_pool::executor_type>(executor) != nullptr ||
-         strand_target<net::any_io_executor>(executor) != nullptr;
-}
-
 inline net::execution_context& context_of(const net::any_io_executor& executor) {
   return net::query(executor, net::execution::context);
 }

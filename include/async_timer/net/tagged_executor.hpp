@@ -8,6 +8,7 @@
 #include <async_timer/base/word_lock.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/executor.hpp>
+#include <async_timer/net/serial_queue.hpp>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -17,20 +18,14 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// Is what all copies of a tagged executor share.
-class executor_tag final : public base::ref_counted {
+/// Is what all copies of a tagged executor share: the queue that runs handlers one at a time, the
+/// target, its children, its cancellation.
+class executor_tag final : public serial_queue {
  public:
   /// @param plain  the executor that the user gave, for objects that outlive the target.
-  explicit executor_tag(net::any_io_executor plain)
-      : plain_(std::move(plain)),
-        possibly_(is_strand(plain_) ? plain_ : net::any_io_executor(net::make_strand(plain_))),
-        never_(net::require(possibly_, net::execution::blocking.never)) {}
+  explicit executor_tag(net::any_io_executor plain) : serial_queue(std::move(plain)) {}
 
-  [[nodiscard]] const net::any_io_executor& plain() const noexcept { return plain_; }
-  /// Runs handlers one at a time: the target, its children, its cancellation.
-  [[nodiscard]] const net::any_io_executor& serial(bool never_blocking) const noexcept {
-    return never_blocking ? never_ : possibly_;
-  }
+  [[nodiscard]] const net::any_io_executor& plain() const noexcept { return below(); }
 
   /// Counts copies that stand for outstanding work, from begin_tracking() on: while there are any
   /// the context has work. Children of a target are work; the coroutine that serves it is not.
@@ -61,16 +56,13 @@ class executor_tag final : public base::ref_counted {
       const std::scoped_lock lock(work_lock_);
       former = std::exchange(work_, {});
       if (work_count_.load(std::memory_order_acquire) > 0) {
-        work_ = tracked(plain_);
+        work_ = tracked(plain());
       }
     } catch (...) {
       // No memory to hold the work: run() may return early.
     }
   }
 
-  net::any_io_executor plain_;
-  net::any_io_executor possibly_;
-  net::any_io_executor never_;
   std::atomic<const void*> owner_{nullptr};
   std::atomic<bool> is_tracking_{false};
   std::atomic<std::int64_t> work_count_{0};
@@ -101,7 +93,7 @@ class tagged_executor {
 
   // The names and forms from here on are those of Asio's executor and property protocol.
   net::execution_context& query(net::execution::context_t) const noexcept {
-    return net::query(tag_->serial(never_), net::execution::context);
+    return context_of(tag_->plain());
   }
   net::execution::blocking_t query(net::execution::blocking_t) const noexcept {
     return never_ ? net::execution::blocking_t(net::execution::blocking.never)
@@ -126,7 +118,7 @@ class tagged_executor {
   }
   template <class Function>
   void execute(Function&& function) const {
-    tag_->serial(never_).execute(std::forward<Function>(function));
+    tag_->execute(std::forward<Function>(function), never_);
   }
   friend bool operator==(const tagged_executor& a, const tagged_executor& b) noexcept {
     return a.tag_.get() == b.tag_.get() && a.never_ == b.never_ && a.tracked_ == b.tracked_;

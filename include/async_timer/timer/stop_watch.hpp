@@ -10,7 +10,9 @@
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/errors.hpp>
 #include <async_timer/net/executor.hpp>
+#include <async_timer/net/tagged_executor.hpp>
 #include <async_timer/scheduler/lane.hpp>
+#include <async_timer/scheduler/retry.hpp>
 #include <async_timer/scheduler/scheduler.hpp>
 #include <async_timer/timer/core.hpp>
 #include <async_timer/timer/report.hpp>
@@ -34,7 +36,7 @@ class armed_signal : public base::ref_counted {
   virtual void abandon() noexcept {}
 };
 
-class stop_watch final : public base::ref_counted {
+class stop_watch final : public base::ref_counted, private retry {
  public:
   /// @param timer  has an active run until disarm() or abandon()
   /// @param where  of that run
@@ -54,8 +56,12 @@ class stop_watch final : public base::ref_counted {
   void finished(const std::exception_ptr& failure) noexcept;
   /// Keeps an armed signal until the release; on the executor.
   void keep(base::ref_ptr<armed_signal> armed) { armed_.push_back(std::move(armed)); }
-  [[nodiscard]] const net::any_io_executor& executor() const noexcept { return executor_; }
-  [[nodiscard]] const net::any_io_executor& plain_executor() const noexcept { return plain_; }
+  [[nodiscard]] net::any_io_executor executor() const {
+    return net::any_io_executor(tagged_executor(serial_));
+  }
+  [[nodiscard]] const net::any_io_executor& plain_executor() const noexcept {
+    return serial_->plain();
+  }
 
  private:
   // A signal that has finished by the start needs some rounds of the executor to say so: one to
@@ -84,13 +90,27 @@ class stop_watch final : public base::ref_counted {
     base::ref_ptr<stop_watch> self_;
     void (stop_watch::*step_)() noexcept;
   };
-  void post_step(const net::any_io_executor& executor, void (stop_watch::*step)() noexcept) {
-    net::post(executor, posted_step(*this, step));
+  /// Gives what kept it from being posted.
+  std::exception_ptr post_step(void (stop_watch::*step)() noexcept) noexcept {
+    try {
+      serial_->execute(posted_step(*this, step), true);
+      return nullptr;
+    } catch (...) {
+      return std::current_exception();
+    }
   }
+  // Letting go, until there is memory for it. With a broken executor the signals stay until they
+  // finish by themselves, and reach nobody.
+  bool try_now() noexcept override {
+    return !serial_ || !is_bad_alloc(post_step(&stop_watch::let_go_of_signals));
+  }
+  void hold() noexcept override { add_ref(); }
+  void let_go() noexcept override { release(); }
+
   void step_dropped() noexcept;
   void arm() noexcept;
   void go_round() noexcept;
-  void let_go() noexcept;
+  void let_go_of_signals() noexcept;
   [[nodiscard]] base::ref_ptr<timer_core> timer() noexcept {
     const std::scoped_lock lock(lock_);
     return base::ref_ptr<timer_core>(timer_);
@@ -102,10 +122,9 @@ class stop_watch final : public base::ref_counted {
 
   base::word_lock lock_;
   timer_core* timer_;       ///< null when a signal has finished or the run is over; guarded
-  bool has_begun_ = false;  ///< the executors are set, for good; guarded
+  bool has_begun_ = false;  ///< the queue is set, for good; guarded
   const base::ref_ptr<lane> lane_;
-  net::any_io_executor plain_;
-  net::any_io_executor executor_;
+  base::ref_ptr<executor_tag> serial_;  ///< nobody's tag; a serial executor is what is needed
 
   // Touched on the executor only, and while no other thread can be there.
   stop_signals signals_;
@@ -115,20 +134,21 @@ class stop_watch final : public base::ref_counted {
 
 inline void stop_watch::begin(const net::any_io_executor& plain) noexcept {
   try {
-    auto serial = is_strand(plain) ? plain : net::any_io_executor(net::make_strand(plain));
-    {
-      const std::scoped_lock lock(lock_);
-      if (timer_ == nullptr) {
-        return;
-      }
-      plain_ = plain;
-      executor_ = serial;
-      has_begun_ = true;
+    auto serial = base::ref_ptr<executor_tag>::adopt(new executor_tag(plain));
+    serial->begin_tracking();
+    const std::scoped_lock lock(lock_);
+    if (timer_ == nullptr) {
+      return;
     }
-    post_step(serial, &stop_watch::arm);
+    serial_ = std::move(serial);
+    has_begun_ = true;
   } catch (...) {
     // No memory: a run that its signals could not stop must not go on.
     finished(std::current_exception());
+    return;
+  }
+  if (const auto failure = post_step(&stop_watch::arm)) {
+    finished(failure);
   }
 }
 
@@ -148,18 +168,13 @@ inline void stop_watch::go_round() noexcept {
   if (!timer) {
     return;
   }
-  try {
-    if (rounds_left_-- > 0) {
-      post_step(executor_, &stop_watch::go_round);
-      return;
-    }
-  } catch (...) {
-    // No memory for another round: this one was the last.
+  // Without memory for another round this one is the last.
+  if (rounds_left_-- <= 0 || post_step(&stop_watch::go_round)) {
+    timer->begin_ticking();
   }
-  timer->begin_ticking();
 }
 
-inline void stop_watch::let_go() noexcept {
+inline void stop_watch::let_go_of_signals() noexcept {
   // Cancelling may come back here through what it calls.
   const auto armed = std::exchange(armed_, {});
   const auto signals = std::exchange(signals_, {});
@@ -176,10 +191,8 @@ inline void stop_watch::disarm() noexcept {
       return;
     }
   }
-  try {
-    post_step(executor_, &stop_watch::let_go);
-  } catch (...) {
-    // No memory: the signals stay until they finish by themselves, and reach nobody.
+  if (!try_now()) {
+    try_again(lane_->owner());
   }
 }
 
@@ -192,15 +205,14 @@ inline void stop_watch::abandon() noexcept {
       each->abandon();
     }
   }
-  // After the signals: a stop_token's may be in finished() on another thread, which uses these, and
+  // After the signals: a stop_token's may be in finished() on another thread, which uses this, and
   // its end was waited for.
-  plain_ = {};
-  executor_ = {};
+  serial_ = {};
 }
 
 inline void stop_watch::step_dropped() noexcept {
-  // The run is over, but its context went away before the signals were let go. Without memory for
-  // the step they stay.
+  // The run is over, but its context went away before the signals were let go. Else there was no
+  // memory for the step, which is seen to where it was posted.
   if (lane_->owner().is_dead()) {
     abandon();
   }
