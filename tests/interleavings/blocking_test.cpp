@@ -23,7 +23,7 @@ std::string thrown_by(Call&& call) {
 }  // namespace
 
 TEST_CASE("22.2, 26.4 trigger_threadsafe meets a tick and a stop") {
-  explore("trigger_threadsafe meets a tick and a stop", [](execution& run) {
+  explore("trigger_threadsafe meets a tick and a stop", one_preemption, [](execution& run) {
     one_timer one(run);
     one.start_sleeping();
     int value = 0;
@@ -87,7 +87,7 @@ TEST_CASE("22.6, 22.7, D11b cancel_threadsafe: its timeout meets the clean-up") 
 }
 
 TEST_CASE("22.1, 22.2 cancel_threadsafe from two threads, while a third one waits for a tick") {
-  explore("two cancel_threadsafe meet a trigger_threadsafe", {.random = 400}, [](execution& run) {
+  explore("two cancel_threadsafe meet a trigger_threadsafe", one_preemption, [](execution& run) {
     one_timer one(run);
     one.start_sleeping();
     std::string error;

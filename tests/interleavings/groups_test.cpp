@@ -41,7 +41,7 @@ struct one_group {
 }  // namespace
 
 TEST_CASE("20.2, 20.8 add meets start and cancel_all: every member is stopped at the end") {
-  explore("add meets start and cancel_all", {.preemptions = 1, .random = 1500}, [](execution& run) {
+  explore("add meets start and cancel_all", one_preemption, [](execution& run) {
     one_group one(run);
     story added;
     run.together(
@@ -61,7 +61,7 @@ TEST_CASE("20.2, 20.8 add meets start and cancel_all: every member is stopped at
 }
 
 TEST_CASE("20.8, 15.10 cancel_all meets the end of a member and another cancel_all") {
-  explore("cancel_all meets the end of a member", [](execution& run) {
+  explore("cancel_all meets the end of a member", one_preemption, [](execution& run) {
     one_group one(run);
     one.start_sleeping();
     const auto cancels = [&](const char* name) {
@@ -76,7 +76,7 @@ TEST_CASE("20.8, 15.10 cancel_all meets the end of a member and another cancel_a
 }
 
 TEST_CASE("20.11, 20.13 wait meets ticks, the end of a member and its own cancellation") {
-  explore("a wait of a group meets ticks and ends", [](execution& run) {
+  explore("a wait of a group meets ticks and ends", one_preemption, [](execution& run) {
     one_group one(run);
     story second_told;
     auto& second = one.group->add(
@@ -120,7 +120,7 @@ TEST_CASE("20.16, 20.8 a trigger of a group meets cancel_all and the end of the 
 }
 
 TEST_CASE("20.18, 22.1 cancel_threadsafe of a group meets a tick and the end of a member") {
-  explore("cancel_threadsafe of a group", [](execution& run) {
+  explore("cancel_threadsafe of a group", one_preemption, [](execution& run) {
     one_group one(run);
     one.start_sleeping();
     run.together([&] { one.w.serve_for(1); },
