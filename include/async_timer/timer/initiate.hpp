@@ -36,6 +36,7 @@ struct initiate_cancel {
   }
 };
 
+/// Returns what a wait is for; an idle wait remembers the hit_count at its beginning.
 inline tick_goal goal_of(const wait_options& options) noexcept {
   if (options.hit_count) {
     return {.count = std::max<std::int64_t>(*options.hit_count, 0), .from_now = false};
