@@ -12,8 +12,6 @@ using namespace test;
 
 namespace {
 
-constexpr auto answer = [] { return 42; };
-
 /// Throws from the n-th call on.
 struct failing_from {
   int first;

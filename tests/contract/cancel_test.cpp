@@ -18,8 +18,6 @@ async_timer::timer_options counting(int& stops) {
   return options;
 }
 
-constexpr auto answer = [] { return 42; };
-
 }  // namespace
 
 TEST_CASE_FIXTURE(virtual_context,

@@ -16,6 +16,7 @@
 
 #include "support/fixture.hpp"
 #include "support/run_record.hpp"
+#include "support/text.hpp"
 
 using namespace test;
 using async_timer::timer;
@@ -36,10 +37,6 @@ std::string rejection(Action&& action) {
     return error.what();
   }
   return "";
-}
-
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
 }
 
 /// Gives the field that a message of rejection() is about, as "<text> <field> must ...".

@@ -17,16 +17,13 @@
 #include "support/generators.hpp"
 #include "support/run_record.hpp"
 #include "support/sleeping_context.hpp"
+#include "support/text.hpp"
 
 using namespace test;
 using async_timer::log_level;
 using async_timer::timer;
 
 namespace {
-
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
 
 template <class T>
 std::string streamed(const T& t) {

@@ -7,6 +7,7 @@
 
 #include "support/fixture.hpp"
 #include "support/sleeping_context.hpp"
+#include "support/text.hpp"
 #include "support/times.hpp"
 
 using namespace test;
@@ -32,10 +33,6 @@ class rate_context : public sleeping_context {
   }
   static async_timer::timer_options fixed_rate() { return {.mode = async_timer::mode::fixed_rate}; }
 };
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 }  // namespace
 

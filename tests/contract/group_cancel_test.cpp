@@ -12,6 +12,7 @@
 
 #include "support/fixture.hpp"
 #include "support/groups.hpp"
+#include "support/text.hpp"
 
 using namespace test;
 using async_timer::timer;
@@ -29,10 +30,6 @@ std::string text_of(Call&& call) {
     return error.what();
   }
   return "";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 /// Is a context of real time, run by a thread of its own.

@@ -34,16 +34,6 @@ void leave_uncleaned(Timer& t) {
   t.request_stop();
 }
 
-template <class Function>
-std::string thrown_by(Function&& function) {
-  try {
-    function();
-  } catch (...) {
-    return kind_of(std::current_exception());
-  }
-  return "";
-}
-
 }  // namespace
 
 TEST_CASE_FIXTURE(virtual_context,

@@ -17,8 +17,6 @@ using namespace test;
 
 namespace {
 
-constexpr auto answer = [] { return 42; };
-
 using int_timer = async_timer::timer<int>;
 
 /// Is what a target or a callback captures, to see when it is released.

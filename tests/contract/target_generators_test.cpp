@@ -16,6 +16,7 @@
 #include "support/fixture.hpp"
 #include "support/generators.hpp"
 #include "support/run_record.hpp"
+#include "support/shapes.hpp"
 #include "support/sleeping_context.hpp"
 
 using namespace test;
@@ -25,11 +26,6 @@ namespace {
 
 using io_executor = net::io_context::executor_type;
 using iota = std::ranges::iota_view<int, int>;
-
-template <class Target, class T>
-constexpr bool ticks_with = std::same_as<async_timer::target_value_t<Target>, T>;
-template <class T>
-T nothing();
 
 // 1.15: the element is the value, from the object as from a callable that returns it.
 static_assert(ticks_with<iota, int> && ticks_with<decltype(&nothing<iota>), int>);

@@ -16,6 +16,7 @@
 #include "support/fixture.hpp"
 #include "support/generators.hpp"
 #include "support/run_record.hpp"
+#include "support/shapes.hpp"
 #include "support/sleeping_context.hpp"
 
 using namespace test;
@@ -27,12 +28,6 @@ using io_executor = net::io_context::executor_type;
 using io_strand = net::strand<io_executor>;
 template <class T>
 using io_awaitable = net::awaitable<T, io_executor>;
-
-template <class Target, class T>
-constexpr bool ticks_with = std::same_as<async_timer::target_value_t<Target>, T>;
-
-template <class T>
-T nothing();
 
 // 1.15, 2.1, 2.2, 2.9: the value type follows from the shape.
 static_assert(ticks_with<decltype(&nothing<int>), int>);

@@ -9,13 +9,14 @@
 #include <limits>
 #include <vector>
 
+#include "core/instants.hpp"
+
 using namespace std::chrono_literals;
 using namespace async_timer::core;
 using async_timer::mode;
+using test::at;
 
 namespace {
-
-constexpr time_point at(nanoseconds since_start) { return time_point{1000s + since_start}; }
 
 // A pacemaker whose first tick was due and emitted at at(0).
 pacemaker anchored(nanoseconds delay) {

@@ -14,12 +14,13 @@
 #include <utility>
 #include <vector>
 
+#include "core/instants.hpp"
+
 using namespace std::chrono_literals;
 using namespace async_timer::core;
+using test::at;
 
 namespace {
-
-constexpr time_point at(nanoseconds since_start) { return time_point{1000s + since_start}; }
 
 struct item : wheel_node {
   int id = 0;

@@ -8,12 +8,13 @@
 #include <optional>
 #include <vector>
 
+#include "core/instants.hpp"
+
 using namespace std::chrono_literals;
 using namespace async_timer::core;
+using test::at;
 
 namespace {
-
-constexpr time_point at(nanoseconds since_start) { return time_point{1000s + since_start}; }
 
 struct outcome {
   std::size_t wake_ups = 0;

@@ -18,7 +18,7 @@ constexpr nanoseconds tick{262'144};  // the width of a slot of level 0
 constexpr std::size_t in_chunk = 14;  // entries in one
 
 // The beginning of a slot on every level.
-constexpr time_point at(nanoseconds since_start) { return time_point{} + since_start; }
+constexpr time_point from_zero(nanoseconds since_start) { return time_point{} + since_start; }
 
 struct item : wheel_node {
   std::size_t id = 0;
@@ -52,46 +52,46 @@ class failing_memory final : public std::pmr::memory_resource {
 };
 
 TEST_CASE("wheel: with room for one node a call delivers one, until none is due") {
-  timing_wheel wheel{at(0s)};
+  timing_wheel wheel{from_zero(0s)};
   auto items = make_items(3);
-  for (std::size_t i = 0; i < 3; ++i) wheel.insert(items[i], at(1ms));
+  for (std::size_t i = 0; i < 3; ++i) wheel.insert(items[i], from_zero(1ms));
   std::vector<std::size_t> got;
   const auto take = [&](wheel_node& node, time_point) noexcept {
     got.push_back(static_cast<item&>(node).id);
   };
-  CHECK(wheel.collect(at(1ms), 1, take));
+  CHECK(wheel.collect(from_zero(1ms), 1, take));
   CHECK(got == std::vector<std::size_t>{0});
-  CHECK(wheel.collect(at(1ms), 1, take));
-  CHECK_FALSE(wheel.collect(at(1ms), 1, take));
+  CHECK(wheel.collect(from_zero(1ms), 1, take));
+  CHECK_FALSE(wheel.collect(from_zero(1ms), 1, take));
   CHECK(got == std::vector<std::size_t>{0, 1, 2});
 }
 
 TEST_CASE("wheel: a call with room for none tells whether a node is due") {
-  timing_wheel wheel{at(0s)};
+  timing_wheel wheel{from_zero(0s)};
   auto items = make_items(2);
-  wheel.insert(items[0], at(1ms));
-  wheel.insert(items[1], at(1ms + 10us));  // in the same slot
-  CHECK_FALSE(wheel.collect(at(1ms - 1ns), 0, ignore));
-  CHECK(wheel.collect(at(1ms), 0, ignore));
-  CHECK_FALSE(wheel.collect(at(1ms), 10, ignore));
-  CHECK_FALSE(wheel.collect(at(1ms), 0, ignore));  // the other one is not due yet
-  CHECK(wheel.collect(at(1ms + 10us), 0, ignore));
+  wheel.insert(items[0], from_zero(1ms));
+  wheel.insert(items[1], from_zero(1ms + 10us));  // in the same slot
+  CHECK_FALSE(wheel.collect(from_zero(1ms - 1ns), 0, ignore));
+  CHECK(wheel.collect(from_zero(1ms), 0, ignore));
+  CHECK_FALSE(wheel.collect(from_zero(1ms), 10, ignore));
+  CHECK_FALSE(wheel.collect(from_zero(1ms), 0, ignore));  // the other one is not due yet
+  CHECK(wheel.collect(from_zero(1ms + 10us), 0, ignore));
 }
 
 TEST_CASE("D25 wheel: goes on to the end of time") {
-  timing_wheel wheel{at(0s)};
+  timing_wheel wheel{from_zero(0s)};
   auto items = make_items(1);
-  wheel.insert(items[0], at(1ms));
+  wheel.insert(items[0], from_zero(1ms));
   CHECK_FALSE(wheel.collect(time_point::max(), 10, ignore));
   CHECK(wheel.empty());
 }
 
 TEST_CASE("wheel: after an idle hour and catch_up near dues get narrow slots of their own") {
-  timing_wheel wheel{at(0s)};
+  timing_wheel wheel{from_zero(0s)};
   auto items = make_items(2);
-  wheel.catch_up(at(1h));
-  wheel.insert(items[0], at(1h + 10ms));
-  wheel.insert(items[1], at(1h + 20ms));
+  wheel.catch_up(from_zero(1h));
+  wheel.insert(items[0], from_zero(1h + 10ms));
+  wheel.insert(items[1], from_zero(1h + 20ms));
   CHECK(wheel.chunk_count() == 2);
 }
 
@@ -99,10 +99,10 @@ TEST_CASE("wheel: after an idle hour and catch_up near dues get narrow slots of 
 // each has a chunk of its own, and before that fourteen share one.
 struct wide_slot {
   static constexpr std::size_t count = 14 * in_chunk;
-  timing_wheel wheel{at(0s)};
+  timing_wheel wheel{from_zero(0s)};
   std::unique_ptr<item[]> items = make_items(count + 20);
-  time_point begin = at(4096 * tick);   // out of the reach of level 0 by one tick
-  time_point reached = at(256 * tick);  // here all of it is within reach
+  time_point begin = from_zero(4096 * tick);   // out of the reach of level 0 by one tick
+  time_point reached = from_zero(256 * tick);  // here all of it is within reach
 
   wide_slot() {
     for (std::size_t i = 0; i < count; ++i)
@@ -139,12 +139,12 @@ TEST_CASE_FIXTURE(wide_slot,
 TEST_CASE("wheel: to clear the way a call brings down 64 nodes and two for each it may deliver") {
   constexpr std::size_t count = 10'000;
   constexpr std::size_t limit = 100;
-  timing_wheel wheel{at(0s)};
+  timing_wheel wheel{from_zero(0s)};
   auto items = make_items(count);
-  for (std::size_t i = 0; i < count; ++i) wheel.insert(items[i], at(10s));
+  for (std::size_t i = 0; i < count; ++i) wheel.insert(items[i], from_zero(10s));
   std::size_t calls = 0;
   while (wheel.size() == count) {
-    REQUIRE(wheel.collect(at(10s), limit, ignore));
+    REQUIRE(wheel.collect(from_zero(10s), limit, ignore));
     ++calls;
   }
   CHECK(calls == count / (64 + 2 * limit) + 1);
@@ -157,11 +157,11 @@ TEST_CASE("wheel: what waits above stays in order, wherever the clock stops on i
   // level 2 into that of level 1 at 256 of those.
   for (const std::int64_t distance : {4096, 256 * 256}) {
     CAPTURE(distance);
-    const time_point due = at(2 * distance * tick - 1ns);
-    timing_wheel wheel{at(0s)};
+    const time_point due = from_zero(2 * distance * tick - 1ns);
+    timing_wheel wheel{from_zero(0s)};
     auto items = make_items(count);
     for (std::size_t i = 0; i < count; ++i) wheel.insert(items[i], due);
-    for (time_point t = at(0s); t < due;) {
+    for (time_point t = from_zero(0s); t < due;) {
       REQUIRE_FALSE(wheel.collect(t, 0, ignore));
       const nanoseconds until_reached = due - distance * tick - t;
       t += std::chrono::abs(until_reached) < 300 * tick ? tick : 50 * tick;
@@ -176,11 +176,11 @@ TEST_CASE("wheel: what waits above stays in order, wherever the clock stops on i
 }
 
 TEST_CASE("wheel: the place of a node removed at once is free again at once") {
-  timing_wheel wheel{at(0s)};
+  timing_wheel wheel{from_zero(0s)};
   auto items = make_items(6);
-  for (std::size_t i = 0; i < 5; ++i) wheel.insert(items[i], at(1s));
+  for (std::size_t i = 0; i < 5; ++i) wheel.insert(items[i], from_zero(1s));
   for (int i = 0; i < 30; ++i) {
-    wheel.insert(items[5], at(1s));
+    wheel.insert(items[5], from_zero(1s));
     CHECK(wheel.chunk_count() == 1);
     wheel.remove(items[5]);
   }
@@ -189,9 +189,9 @@ TEST_CASE("wheel: the place of a node removed at once is free again at once") {
 TEST_CASE("wheel: two neighbouring chunks become one as soon as one has room for both") {
   for (const bool earlier_is_sparse : {false, true}) {
     CAPTURE(earlier_is_sparse);
-    timing_wheel wheel{at(0s)};
+    timing_wheel wheel{from_zero(0s)};
     auto items = make_items(2 * in_chunk);
-    for (std::size_t i = 0; i < 2 * in_chunk; ++i) wheel.insert(items[i], at(1s));
+    for (std::size_t i = 0; i < 2 * in_chunk; ++i) wheel.insert(items[i], from_zero(1s));
     REQUIRE(wheel.chunk_count() == 2);
     const std::size_t sparse = earlier_is_sparse ? 0 : in_chunk;
     const std::size_t other = in_chunk - sparse;
@@ -200,7 +200,7 @@ TEST_CASE("wheel: two neighbouring chunks become one as soon as one has room for
     CHECK(wheel.chunk_count() == 2);  // 4 and 11
     wheel.remove(items[sparse + in_chunk - 4]);
     CHECK(wheel.chunk_count() == 1);  // 3 and 11
-    CHECK_FALSE(wheel.collect(at(1s), 20, ignore));
+    CHECK_FALSE(wheel.collect(from_zero(1s), 20, ignore));
     CHECK(wheel.empty());
   }
 }
@@ -208,16 +208,16 @@ TEST_CASE("wheel: two neighbouring chunks become one as soon as one has room for
 TEST_CASE("wheel: gives back all but the first slab when it is empty, and that at its end") {
   failing_memory memory;
   {
-    timing_wheel wheel{at(0s), &memory};
+    timing_wheel wheel{from_zero(0s), &memory};
     auto items = make_items(17);
     for (std::size_t i = 0; i < 17; ++i)
-      wheel.insert(items[i], at(static_cast<std::int64_t>(i + 1) * tick));
+      wheel.insert(items[i], from_zero(static_cast<std::int64_t>(i + 1) * tick));
     CHECK(wheel.slab_count() == 2);  // the first one has 16 chunks
     for (std::size_t i = 0; i < 17; ++i) wheel.remove(items[i]);
     CHECK(wheel.slab_count() == 1);
     for (std::size_t i = 0; i < 17; ++i)
-      wheel.insert(items[i], at(static_cast<std::int64_t>(i + 1) * tick));
-    CHECK_FALSE(wheel.collect(at(1s), 20, ignore));
+      wheel.insert(items[i], from_zero(static_cast<std::int64_t>(i + 1) * tick));
+    CHECK_FALSE(wheel.collect(from_zero(1s), 20, ignore));
     CHECK(memory.bytes > 4096);
   }
   CHECK(memory.bytes == 0);
@@ -228,14 +228,14 @@ TEST_CASE("wheel: whatever request for memory fails, nothing is taken or lost") 
     CAPTURE(fail_at);
     failing_memory memory;
     {
-      timing_wheel wheel{at(0s), &memory};
+      timing_wheel wheel{from_zero(0s), &memory};
       auto items = make_items(1);
       memory.fail_at = fail_at;  // of the slots, of the list of slabs, of the first slab
-      CHECK_THROWS_AS(wheel.insert(items[0], at(1ms)), std::bad_alloc);
+      CHECK_THROWS_AS(wheel.insert(items[0], from_zero(1ms)), std::bad_alloc);
       CHECK(wheel.slab_count() == 0);
       CHECK_FALSE(items[0].armed());
-      wheel.insert(items[0], at(1ms));
-      CHECK_FALSE(wheel.collect(at(1ms), 1, ignore));
+      wheel.insert(items[0], from_zero(1ms));
+      CHECK_FALSE(wheel.collect(from_zero(1ms), 1, ignore));
     }
     CHECK(memory.bytes == 0);
   }

@@ -7,21 +7,6 @@
 
 using namespace test;
 
-namespace {
-
-/// Gives the kind of exception that a call throws, or "".
-template <class Call>
-std::string thrown_by(Call&& call) {
-  try {
-    call();
-    return "";
-  } catch (...) {
-    return kind_of(std::current_exception());
-  }
-}
-
-}  // namespace
-
 TEST_CASE("22.2, 26.4 trigger_threadsafe meets a tick and a stop") {
   explore("trigger_threadsafe meets a tick and a stop", [](execution& run) {
     one_timer one(run);

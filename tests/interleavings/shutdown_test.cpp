@@ -13,16 +13,6 @@ using namespace test;
 
 namespace {
 
-template <class Call>
-std::string thrown_by(Call&& call) {
-  try {
-    call();
-    return "";
-  } catch (...) {
-    return kind_of(std::current_exception());
-  }
-}
-
 /// Is a timer that sleeps, in a context that is shut down while others use the timer.
 struct doomed {
   explicit doomed(execution& run, bool suspends = false) : w(std::in_place, run) {

@@ -26,7 +26,7 @@ struct thrown {
   std::string text;
 };
 template <class Action>
-thrown thrown_by(Action&& action) {
+thrown caught_from(Action&& action) {
   try {
     action();
   } catch (const std::exception& e) {
@@ -65,7 +65,7 @@ TEST_CASE("22.2, 26.4 trigger_threadsafe: gives the tick's value") {
   CHECK(t.trigger_threadsafe(10s) == std::to_string(before + 1));
   CHECK(t.hit_count() == before + 1);
   t.cancel_threadsafe();
-  CHECK(thrown_by([&] { t.trigger_threadsafe(); }).kind == "not_running");
+  CHECK(caught_from([&] { t.trigger_threadsafe(); }).kind == "not_running");
 }
 
 TEST_CASE("22.2 trigger_threadsafe: of a timer without values returns") {
@@ -84,7 +84,7 @@ TEST_CASE("22.2 trigger_threadsafe: throws what the target throws") {
                        []() -> int { throw std::runtime_error("no answer"); },
                        {.initial_delay = 1h, .on_error = [] {}}};
   t.start();
-  CHECK(thrown_by([&] { t.trigger_threadsafe(); }).text == "no answer");
+  CHECK(caught_from([&] { t.trigger_threadsafe(); }).text == "no answer");
 }
 
 TEST_CASE("22.2 trigger_threadsafe: a stop while it waits gives the stop outcome") {
@@ -101,9 +101,9 @@ TEST_CASE("22.2 trigger_threadsafe: a stop while it waits gives the stop outcome
   t.start();
   begun.get_future().wait();
   auto waiting = std::async(std::launch::async,
-                            [&] { return thrown_by([&] { t.trigger_threadsafe(); }).kind; });
+                            [&] { return caught_from([&] { t.trigger_threadsafe(); }).kind; });
   // It is there for sure when its bound has passed once in this thread; it waits without one.
-  CHECK(thrown_by([&] { t.trigger_threadsafe(20ms); }).kind == "timeout");
+  CHECK(caught_from([&] { t.trigger_threadsafe(20ms); }).kind == "timeout");
   t.request_stop();
   loop.on_loop([&] {
     hold.open();
@@ -120,9 +120,9 @@ TEST_CASE("22.4, 19.6 guards: a timer that was never started") {
   async_timer::timer t{loop.io, 1h, [] { return 1; }};
   auto unbound = async_timer::every(1h)([] { return 1; });
   for (const auto& got :
-       {thrown_by([&] { t.cancel_threadsafe(); }), thrown_by([&] { t.trigger_threadsafe(); }),
-        thrown_by([&] { unbound.cancel_threadsafe(); }),
-        thrown_by([&] { unbound.trigger_threadsafe(); })}) {
+       {caught_from([&] { t.cancel_threadsafe(); }), caught_from([&] { t.trigger_threadsafe(); }),
+        caught_from([&] { unbound.cancel_threadsafe(); }),
+        caught_from([&] { unbound.trigger_threadsafe(); })}) {
     CHECK(got.kind == "dispatch");
     CHECK(has(got.text, "has not been started yet"));
     CHECK(has(got.text, "Call start() first"));
@@ -134,8 +134,8 @@ TEST_CASE("22.4 guards: a timer whose context is gone") {
   async_timer::timer t{*io, 1h, [] { return 1; }};
   t.start();
   io.reset();
-  for (const auto& got :
-       {thrown_by([&] { t.cancel_threadsafe(); }), thrown_by([&] { t.trigger_threadsafe(); })}) {
+  for (const auto& got : {caught_from([&] { t.cancel_threadsafe(); }),
+                          caught_from([&] { t.trigger_threadsafe(); })}) {
     CHECK(got.kind == "dispatch");
     CHECK(has(got.text, "event loop is closed"));
   }
@@ -145,11 +145,11 @@ TEST_CASE("22.4, D34 guards: on the event loop's own thread") {
   event_loop loop;
   async_timer::timer t{loop.io, 1h, [] { return 1; }};
   t.start();
-  const auto cancel = loop.on_loop([&] { return thrown_by([&] { t.cancel_threadsafe(); }); });
+  const auto cancel = loop.on_loop([&] { return caught_from([&] { t.cancel_threadsafe(); }); });
   CHECK(cancel.kind == "dispatch");
   CHECK(has(cancel.text, "own event loop thread"));
   CHECK(has(cancel.text, "co_await cancel()"));
-  const auto trigger = loop.on_loop([&] { return thrown_by([&] { t.trigger_threadsafe(); }); });
+  const auto trigger = loop.on_loop([&] { return caught_from([&] { t.trigger_threadsafe(); }); });
   CHECK(trigger.kind == "dispatch");
   CHECK(has(trigger.text, "own event loop thread"));
   CHECK(has(trigger.text, "co_await trigger()"));
@@ -163,9 +163,9 @@ TEST_CASE("22.4, D34 guards: on any thread of the context, whatever strand the t
   t.start();
   std::promise<std::string> plain;
   std::promise<std::string> other_strand;
-  net::post(pool, [&] { plain.set_value(thrown_by([&] { t.cancel_threadsafe(); }).kind); });
+  net::post(pool, [&] { plain.set_value(caught_from([&] { t.cancel_threadsafe(); }).kind); });
   net::post(net::make_strand(pool),
-            [&] { other_strand.set_value(thrown_by([&] { t.trigger_threadsafe(); }).kind); });
+            [&] { other_strand.set_value(caught_from([&] { t.trigger_threadsafe(); }).kind); });
   CHECK(plain.get_future().get() == "dispatch");
   CHECK(other_strand.get_future().get() == "dispatch");
   t.cancel_threadsafe();
@@ -179,7 +179,7 @@ TEST_CASE("22.4, D34 guards: on the own thread of a timer whose strand is over a
   for (const auto& executor : {net::any_io_executor(outer), net::any_io_executor(erased)}) {
     async_timer::timer t{executor, 1h, [] { return 1; }};
     t.start();
-    const auto got = loop.on_loop([&] { return thrown_by([&] { t.cancel_threadsafe(10ms); }); });
+    const auto got = loop.on_loop([&] { return caught_from([&] { t.cancel_threadsafe(10ms); }); });
     CHECK(got.kind == "dispatch");
     t.cancel_threadsafe();
   }
@@ -189,7 +189,7 @@ TEST_CASE("22.4, D34 guards: inside the target, too") {
   event_loop loop;
   std::promise<std::string> got;
   std::optional<async_timer::timer<void>> t;
-  t.emplace(loop.io, 1h, [&] { got.set_value(thrown_by([&] { t->cancel_threadsafe(); }).kind); });
+  t.emplace(loop.io, 1h, [&] { got.set_value(caught_from([&] { t->cancel_threadsafe(); }).kind); });
   t->start();
   CHECK(got.get_future().get() == "dispatch");
   t->cancel_threadsafe();
@@ -204,7 +204,7 @@ TEST_CASE("22.5 guards: a stopped timer passes, cancelling it again does nothing
   t.cancel_threadsafe();
   t.cancel_threadsafe(0s);
   CHECK(stops == 1);
-  CHECK(thrown_by([&] { t.trigger_threadsafe(0s); }).kind == "not_running");
+  CHECK(caught_from([&] { t.trigger_threadsafe(0s); }).kind == "not_running");
 }
 
 TEST_CASE("22.6, 22.7, D11b timeout: of a cancel leaves the clean-up to itself") {
@@ -221,13 +221,13 @@ TEST_CASE("22.6, 22.7, D11b timeout: of a cancel leaves the clean-up to itself")
   async_timer::timer<void> t{loop.io, 1h, target, {.on_stop = [&] { ++stops; }}};
   t.start();
   begun.get_future().wait();
-  const auto got = thrown_by([&] { t.cancel_threadsafe(10ms); });
+  const auto got = caught_from([&] { t.cancel_threadsafe(10ms); });
   CHECK(got.kind == "timeout");
   CHECK(has(got.text, "cancel_threadsafe"));
   CHECK(has(got.text, "did not complete within"));
   CHECK(has(got.text, "0.01"));
   CHECK(has(got.text, "may still happen later"));
-  CHECK(thrown_by([&] { t.cancel_threadsafe(0s); }).kind == "timeout");
+  CHECK(caught_from([&] { t.cancel_threadsafe(0s); }).kind == "timeout");
   CHECK_FALSE(t.is_running());
   CHECK(stops == 0);
   loop.on_loop([&] {
@@ -251,7 +251,7 @@ TEST_CASE("22.6, 22.7 timeout: of a trigger leaves the tick to itself") {
   };
   async_timer::timer<int> t{loop.io, 1h, target, {.initial_delay = 1h}};
   t.start();
-  const auto got = thrown_by([&] { t.trigger_threadsafe(10ms); });
+  const auto got = caught_from([&] { t.trigger_threadsafe(10ms); });
   CHECK(got.kind == "timeout");
   CHECK(has(got.text, "trigger_threadsafe"));
   CHECK(has(got.text, "did not arrive within"));
@@ -277,8 +277,8 @@ TEST_CASE("22.8 timeout: of zero or less polls") {
   };
   async_timer::timer<void> t{loop.io, 1h, target};
   t.start();
-  CHECK(thrown_by([&] { t.trigger_threadsafe(0s); }).kind == "timeout");
-  CHECK(thrown_by([&] { t.trigger_threadsafe(-5s); }).kind == "timeout");
+  CHECK(caught_from([&] { t.trigger_threadsafe(0s); }).kind == "timeout");
+  CHECK(caught_from([&] { t.trigger_threadsafe(-5s); }).kind == "timeout");
   CHECK(t.is_running());
   loop.on_loop([&] {
     hold.open();
@@ -292,15 +292,15 @@ TEST_CASE("22.8, D34b context: destroyed while threads wait, they get the dispat
   async_timer::timer t{*io, 1h, [] { return 1; }};
   t.start();
   auto triggering =
-      std::async(std::launch::async, [&] { return thrown_by([&] { t.trigger_threadsafe(); }); });
+      std::async(std::launch::async, [&] { return caught_from([&] { t.trigger_threadsafe(); }); });
   auto cancelling = std::async(std::launch::async, [&] {
     // Not before the other one waits: a stop would give it not-running.
-    return thrown_by([&] { t.trigger_threadsafe(24h); });
+    return caught_from([&] { t.trigger_threadsafe(24h); });
   });
   CHECK(triggering.wait_for(30ms) == std::future_status::timeout);
   CHECK(cancelling.wait_for(0s) == std::future_status::timeout);
   auto third =
-      std::async(std::launch::async, [&] { return thrown_by([&] { t.cancel_threadsafe(); }); });
+      std::async(std::launch::async, [&] { return caught_from([&] { t.cancel_threadsafe(); }); });
   CHECK(third.wait_for(30ms) == std::future_status::timeout);
   io.reset();
   for (auto* each : {&triggering, &cancelling, &third}) {
@@ -355,7 +355,7 @@ TEST_CASE("22.1, 22.2, 26.4 blocking forms: many threads, ticks, stops and start
     for (int i = 0; i < 3; ++i) {
       threads.add([&, i] {
         for (int round = 0; round < 100; ++round) {
-          const auto got = thrown_by([&] {
+          const auto got = caught_from([&] {
             if (i == 0 && round % 5 == 0) {
               t.cancel_threadsafe();
               t.start();

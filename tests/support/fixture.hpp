@@ -43,6 +43,20 @@ inline std::string kind_of(const std::exception_ptr& error) {
   }
 }
 
+/// Gives the kind of what a call throws, or "".
+template <class Call>
+std::string thrown_by(Call&& call) {
+  try {
+    call();
+    return "";
+  } catch (...) {
+    return kind_of(std::current_exception());
+  }
+}
+
+/// Is a target.
+inline constexpr auto answer = [] { return 42; };
+
 /// Is the outcome of one operation, filled by the handler made with into().
 template <class T>
 struct outcome {
