@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+using async_timer::base::event_tag;
 using async_timer::base::flood_gate;
 
 namespace {
@@ -54,9 +55,9 @@ TEST_CASE("flood_gate: however many events there are, the first line of each com
 }
 
 TEST_CASE("flood_gate: a key is of the event and the timer") {
-  CHECK(flood_gate::key_of("skip", "a") == flood_gate::key_of("skip", "a"));
-  CHECK(flood_gate::key_of("skip", "a") != flood_gate::key_of("skip", "b"));
-  CHECK(flood_gate::key_of("skip", "a") != flood_gate::key_of("fail", "a"));
-  CHECK(flood_gate::key_of("skip", "a") != flood_gate::key_of("a", "skip"));
-  CHECK(flood_gate::key_of("ab", "c") != flood_gate::key_of("a", "bc"));
+  CHECK(flood_gate::key_of(event_tag("skip"), "a") == flood_gate::key_of(event_tag("skip"), "a"));
+  CHECK(flood_gate::key_of(event_tag("skip"), "a") != flood_gate::key_of(event_tag("skip"), "b"));
+  CHECK(flood_gate::key_of(event_tag("skip"), "a") != flood_gate::key_of(event_tag("fail"), "a"));
+  CHECK(flood_gate::key_of(event_tag("skip"), "a") != flood_gate::key_of(event_tag("a"), "skip"));
+  CHECK(flood_gate::key_of(event_tag("ab"), "c") != flood_gate::key_of(event_tag("a"), "bc"));
 }

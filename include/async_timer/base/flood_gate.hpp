@@ -13,12 +13,23 @@
 
 namespace async_timer::base {
 
+/// Names an event of the log; the compiler hashes the name (FNV-1a, by Fowler, Noll and Vo).
+struct event_tag {
+  consteval explicit event_tag(std::string_view event) noexcept : name(event) {
+    for (const char c : event) {
+      hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+    }
+  }
+
+  std::string_view name;
+  std::uint64_t hash = 14695981039346656037U;
+};
+
 class flood_gate {
  public:
   /// Identifies an event of a timer; unnamed timers are one for this purpose.
-  static std::uint64_t key_of(std::string_view event, std::string_view timer) noexcept {
-    const std::hash<std::string_view> hash;
-    return hash(event) * 31 + hash(timer);
+  static std::uint64_t key_of(const event_tag& event, std::string_view timer) noexcept {
+    return event.hash * 31 + (timer.empty() ? 0 : std::hash<std::string_view>()(timer));
   }
 
   /// Asks to print.
@@ -34,6 +45,11 @@ class flood_gate {
       return std::nullopt;
     }
     return at.held_back.exchange(0, std::memory_order_relaxed);
+  }
+
+  /// Counts what a caller held back by itself.
+  void add(std::uint64_t key, std::int64_t held_back) noexcept {
+    places_[key % places_.size()].held_back.fetch_add(held_back, std::memory_order_relaxed);
   }
 
  private:

@@ -58,7 +58,21 @@ class log_hub {
     if (!is_default_.load(std::memory_order_acquire)) {
       return false;
     }
-    const auto held_back = gate_.pass(key, std::time(nullptr));
+    // A thread whose timers are all late says so with each tick: it counts by itself for a second.
+    struct latest {
+      std::uint64_t key = 0;
+      std::int64_t second = 0;
+      std::int64_t held_back = 0;
+    };
+    thread_local constinit latest mine{};
+    const std::int64_t second = std::time(nullptr);
+    if (mine.key == key && mine.second == second) {
+      ++mine.held_back;
+      return true;
+    }
+    gate_.add(mine.key, mine.held_back);
+    mine = {key, second, 0};
+    const auto held_back = gate_.pass(key, second);
     held_back_ = held_back.value_or(0);
     return !held_back;
   }
@@ -105,7 +119,7 @@ inline void log(const log_record& record) noexcept {
 }
 
 /// Tells whether a record of this event and timer would not be printed now, and counts it if so.
-inline bool log_holds_back(std::string_view event, std::string_view timer) noexcept {
+inline bool log_holds_back(const event_tag& event, std::string_view timer) noexcept {
   return log_hub::instance().holds_back(flood_gate::key_of(event, timer));
 }
 

@@ -40,7 +40,7 @@ class feed_base : public base::ref_counted {
 
 inline void report_drop(std::string_view feed, std::int64_t maxsize,
                         std::int64_t dropped) noexcept {
-  constexpr std::string_view event = "async_timer.subscription_drop";
+  constexpr base::event_tag event("async_timer.subscription_drop");
   if (base::log_holds_back(event, feed)) {
     return;
   }
@@ -51,7 +51,7 @@ inline void report_drop(std::string_view feed, std::int64_t maxsize,
                                            {"dropped_count", std::to_string(dropped)}}};
     const auto message = "feed " + name + " is full (maxsize " + fields[1].value +
                          "): dropped oldest value, " + fields[2].value + " dropped in all";
-    base::log({log_level::warning, "async_timer.subscription", event, message, fields});
+    base::log({log_level::warning, "async_timer.subscription", event.name, message, fields});
   } catch (...) {
     // A report that can't be written is no reason to lose values.
   }

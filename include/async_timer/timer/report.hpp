@@ -64,7 +64,7 @@ inline std::string timer_logger(const std::string& name) {
   return name.empty() ? "async_timer.timer" : "async_timer.timer." + name;
 }
 
-inline constexpr std::string_view skip_event = "async_timer.fixed_rate_skip";
+inline constexpr base::event_tag skip_event("async_timer.fixed_rate_skip");
 
 /// Reports that fixed_rate left out slots (contract 4.5); ask log_holds_back() before.
 inline void report_skipped(const timer_core& timer, const core::step& step,
@@ -78,7 +78,7 @@ inline void report_skipped(const timer_core& timer, const core::step& step,
     const auto message = "fixed_rate fell behind: skipping " + fields[1].value +
                          " tick(s) of delay " + fields[2].value + " s, " + fields[3].value +
                          " s behind the first missed slot";
-    base::log({log_level::warning, "async_timer.pacemaker", skip_event, message, fields});
+    base::log({log_level::warning, "async_timer.pacemaker", skip_event.name, message, fields});
   } catch (...) {
     // A report that can't be written must not end the run.
   }
@@ -88,7 +88,7 @@ inline void report_skipped(const timer_core& timer, const core::step& step,
 inline void report_failure(const timer_core& timer, const std::exception_ptr& failure) noexcept {
   try {
     const auto name = timer.name();
-    constexpr std::string_view event = "async_timer.target_exception";
+    constexpr base::event_tag event("async_timer.target_exception");
     if (base::log_holds_back(event, name)) {
       return;
     }
@@ -97,7 +97,7 @@ inline void report_failure(const timer_core& timer, const std::exception_ptr& fa
                                            {"hit_count", std::to_string(timer.hit_count())},
                                            {"exception", describe(failure)}}};
     const auto message = "unexpected exception in the timer loop: " + fields[2].value;
-    base::log({log_level::error, logger, event, message, fields});
+    base::log({log_level::error, logger, event.name, message, fields});
   } catch (...) {
     // As above.
   }
@@ -108,7 +108,7 @@ inline void report_signal_failure(const timer_core& timer,
                                   const std::exception_ptr& failure) noexcept {
   try {
     const auto name = timer.name();
-    constexpr std::string_view event = "async_timer.cancel_aws_raised";
+    constexpr base::event_tag event("async_timer.cancel_aws_raised");
     if (base::log_holds_back(event, name)) {
       return;
     }
@@ -116,7 +116,7 @@ inline void report_signal_failure(const timer_core& timer,
         {{"timer_name", name}, {"exception_type", type_name(failure)}}};
     const auto message = "a stop signal failed with " + fields[1].value + " (" + describe(failure) +
                          "), which is treated as stop";
-    base::log({log_level::warning, "async_timer.pacemaker", event, message, fields});
+    base::log({log_level::warning, "async_timer.pacemaker", event.name, message, fields});
   } catch (...) {
     // As above.
   }
@@ -126,7 +126,7 @@ inline void report_callback_failure(const timer_core& timer, const char* callbac
                                     const std::exception_ptr& failure) noexcept {
   try {
     const auto name = timer.name();
-    constexpr std::string_view event = "async_timer.callback_exception";
+    constexpr base::event_tag event("async_timer.callback_exception");
     if (base::log_holds_back(event, name)) {
       return;
     }
@@ -134,7 +134,7 @@ inline void report_callback_failure(const timer_core& timer, const char* callbac
     const std::array<log_field, 3> fields{
         {{"timer_name", name}, {"callback", callback}, {"exception", describe(failure)}}};
     const auto message = std::string(callback) + " threw, which is ignored: " + fields[2].value;
-    base::log({log_level::error, logger, event, message, fields});
+    base::log({log_level::error, logger, event.name, message, fields});
   } catch (...) {
     // As above.
   }
@@ -144,7 +144,7 @@ inline void report_callback_failure(const timer_core& timer, const char* callbac
 inline void report_group_cancel_failure(const std::string& group, const timer_core& timer,
                                         const std::exception_ptr& failure) noexcept {
   try {
-    constexpr std::string_view event = "async_timer.group_cancel_failure";
+    constexpr base::event_tag event("async_timer.group_cancel_failure");
     const auto name = timer.name();
     if (base::log_holds_back(event, group + '/' + name)) {
       return;
@@ -153,7 +153,7 @@ inline void report_group_cancel_failure(const std::string& group, const timer_co
     const std::array<log_field, 3> fields{
         {{"group_name", group}, {"timer_name", name}, {"exception_type", type_name(failure)}}};
     const auto message = "a timer of the group was not cancelled cleanly: " + describe(failure);
-    base::log({log_level::error, logger, event, message, fields});
+    base::log({log_level::error, logger, event.name, message, fields});
   } catch (...) {
     // As above.
   }
