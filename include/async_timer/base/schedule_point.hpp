@@ -4,8 +4,11 @@
 #ifndef ASYNC_TIMER_BASE_SCHEDULE_POINT_HPP
 #define ASYNC_TIMER_BASE_SCHEDULE_POINT_HPP
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <thread>
 #include <utility>
 
 namespace async_timer::base {
@@ -15,12 +18,10 @@ namespace async_timer::base {
 // Defined by the test.
 /// Lets another thread go on.
 void schedule_point() noexcept;
-/// As above, where a thread has let go of something.
-void schedule_point_after_release() noexcept;
-/// Takes the place of word.wait(value).
-void wait_on(const std::atomic<std::uint32_t>& word, std::uint32_t value) noexcept;
-/// Takes the place of word.notify_one().
-void wake_one(std::atomic<std::uint32_t>& word) noexcept;
+/// Takes the place of the pause before a thread looks at a lock again.
+void look_away(const std::atomic<std::uint32_t>& word, unsigned looks) noexcept;
+/// Follows the release of a lock.
+void released(const std::atomic<std::uint32_t>& word) noexcept;
 
 /// Is std::atomic with a point before each access that orders others, so not before a relaxed one.
 template <class T>
@@ -68,11 +69,23 @@ class atomic {
 #else
 
 inline void schedule_point() noexcept {}
-inline void schedule_point_after_release() noexcept {}
-inline void wait_on(const std::atomic<std::uint32_t>& word, std::uint32_t value) noexcept {
-  word.wait(value, std::memory_order_relaxed);
+inline void released(const std::atomic<std::uint32_t>&) noexcept {}
+
+/// Pauses before the next look at a lock: some nanoseconds, a turn of the other threads, then up to
+/// half a millisecond, since the holder may have lost the processor to a busy thread.
+inline void look_away(const std::atomic<std::uint32_t>&, unsigned looks) noexcept {
+  constexpr unsigned pauses = 64;
+  constexpr unsigned yields = 16;
+  if (looks < pauses) {
+#if defined(__x86_64__) && defined(__GNUC__)
+    __builtin_ia32_pause();
+#endif
+  } else if (looks < pauses + yields) {
+    std::this_thread::yield();
+  } else {
+    std::this_thread::sleep_for(std::chrono::microseconds(std::min(looks - pauses, 500U)));
+  }
 }
-inline void wake_one(std::atomic<std::uint32_t>& word) noexcept { word.notify_one(); }
 
 template <class T>
 using atomic = std::atomic<T>;

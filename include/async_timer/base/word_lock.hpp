@@ -1,6 +1,8 @@
 // A mutex in four bytes, because a process may hold a million timers and each has one.
-// Three states, as in "Futexes Are Tricky" (U. Drepper, 2011), mutex 2: free, held, held and
-// awaited. It knows no thread and no owner; never hold it across code of a user.
+// Nobody is woken: who finds it held looks again after a moment, then after a longer one, up to a
+// fraction of a millisecond. So to release it is one plain store, where a futex needs an exchange,
+// the dearest instruction of a tick. It is made for sections of nanoseconds, never hold it across
+// code of a user; it knows no thread and no owner.
 #ifndef ASYNC_TIMER_BASE_WORD_LOCK_HPP
 #define ASYNC_TIMER_BASE_WORD_LOCK_HPP
 
@@ -34,19 +36,20 @@ class word_lock {
   }
 
   void unlock() noexcept {
-    if (state_.exchange(free, std::memory_order_release) == awaited) [[unlikely]] {
-      wake_one(state_);
-    }
-    schedule_point_after_release();
+    state_.store(free, std::memory_order_release);
+    released(state_);
   }
 
  private:
-  enum : std::uint32_t { free = 0, held = 1, awaited = 2 };
+  enum : std::uint32_t { free = 0, held = 1 };
 
   void lock_contended() noexcept {
-    while (state_.exchange(awaited, std::memory_order_acquire) != free) {
-      wait_on(state_, awaited);
-    }
+    unsigned looks = 0;
+    do {
+      while (state_.load(std::memory_order_relaxed) != free) {
+        look_away(state_, looks++);
+      }
+    } while (state_.exchange(held, std::memory_order_acquire) != free);
   }
 
   std::atomic<std::uint32_t> state_{free};

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <ctime>
 #include <mutex>
+#include <thread>
 
 #include "interleavings/explorer/stage.hpp"
 
@@ -21,23 +22,20 @@ using interleaving::stage;
 namespace async_timer::base {
 
 void schedule_point() noexcept { stage::point(false); }
-void schedule_point_after_release() noexcept { stage::point(true); }
 
-void wait_on(const std::atomic<std::uint32_t>& word, std::uint32_t value) noexcept {
-  if (!stage::is_actor()) {
-    word.wait(value, std::memory_order_relaxed);
-    return;
+void look_away(const std::atomic<std::uint32_t>& word, unsigned looks) noexcept {
+  if (stage::is_actor()) {
+    stage::point(false);
+    if (word.load(std::memory_order_relaxed) != 0) stage::block(&word, "a lock");
+  } else if (looks > 0) {
+    std::this_thread::yield();
   }
-  stage::point(false);
-  if (word.load(std::memory_order_relaxed) == value) stage::block(&word, "a lock");
 }
 
-void wake_one(std::atomic<std::uint32_t>& word) noexcept {
-  if (stage::is_actor()) {
-    stage::wake(&word, false);
-  } else {
-    word.notify_one();
-  }
+void released(const std::atomic<std::uint32_t>& word) noexcept {
+  if (!stage::is_actor()) return;
+  stage::wake(&word, false);
+  stage::point(true);
 }
 
 }  // namespace async_timer::base
