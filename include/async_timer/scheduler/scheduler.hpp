@@ -42,10 +42,7 @@ inline constexpr const char* context_is_gone =
 class scheduler : public std::enable_shared_from_this<scheduler> {
  public:
   explicit scheduler(net::any_io_executor own)
-      : wheel_(std::in_place, time_.now()),
-        own_(std::move(own)),
-        driver_(std::in_place, own_),
-        seeds_(std::random_device{}()) {}
+      : wheel_(std::in_place, time_.now()), own_(std::move(own)), seeds_(std::random_device{}()) {}
 
   [[nodiscard]] core::time_point now() const noexcept { return time_.now(); }
   [[nodiscard]] bool is_virtual() const noexcept { return time_.is_virtual(); }
@@ -75,6 +72,10 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   bool kick(schedule_node& node, Note&& note) noexcept;
   /// Takes an armed node out. Else false: it is on its way and will be called.
   bool disarm(schedule_node& node) noexcept;
+
+  /// Says that the executor of a node dropped its tick: the node's run fails, or if that happened
+  /// because the context goes away, is over without a word.
+  void lost(schedule_node& node) noexcept;
 
   /// Tells a listener when the context goes away. No effect on one that is told already.
   void watch(shutdown_listener& listener) noexcept;
@@ -118,7 +119,9 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
       }
     }
   };
-  class delivery;
+  template <void (scheduler::*Arrive)(schedule_node&) noexcept,
+            void (scheduler::*Drop)(schedule_node&) noexcept>
+  class carried;
 
   using lock_type = std::unique_lock<base::word_lock>;
 
@@ -129,7 +132,7 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   void run_batch(lock_type& lock, bool more) noexcept;
   void hand_over(lock_type& lock, schedule_node& node) noexcept;
   void deliver(schedule_node& node) noexcept;
-  void dropped(schedule_node& node) noexcept;
+  void tell_lost(schedule_node& node) noexcept;
   void call_node(lock_type& lock, schedule_node& node) noexcept;
   void place(schedule_node& node, const rearm& next);
   void post_turn() noexcept;
@@ -150,7 +153,7 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   core::wake_policy wake_policy_;
   core::delay_histogram delays_;
   net::any_io_executor own_;
-  std::optional<net::steady_timer> driver_;
+  std::optional<net::steady_timer> driver_;  ///< made when first armed: never in virtual time
   core::time_point driver_due_ = core::time_point::max();
   std::uint64_t driver_generation_ = 0;
   bool driver_stale_ = false;  ///< something became due before the driver's time
@@ -163,20 +166,22 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   std::array<base::ref_ptr<lane>, 8> recent_lanes_;
 };
 
-/// Carries a node to its lane's executor, and comes back if that drops the function.
-class scheduler::delivery {
+/// Carries a node through an executor; where that drops the function, the scheduler hears of it.
+template <void (scheduler::*Arrive)(schedule_node&) noexcept,
+          void (scheduler::*Drop)(schedule_node&) noexcept>
+class scheduler::carried {
  public:
-  delivery(std::shared_ptr<scheduler> self, schedule_node& node) noexcept
+  carried(std::shared_ptr<scheduler> self, schedule_node& node) noexcept
       : self_(std::move(self)), node_(&node) {}
-  delivery(delivery&& other) noexcept
+  carried(carried&& other) noexcept
       : self_(std::move(other.self_)), node_(std::exchange(other.node_, nullptr)) {}
-  delivery& operator=(delivery&&) = delete;
-  ~delivery() {
+  carried& operator=(carried&&) = delete;
+  ~carried() {
     if (node_ != nullptr) {
-      self_->dropped(*node_);
+      (*self_.*Drop)(*node_);
     }
   }
-  void operator()() { self_->deliver(*std::exchange(node_, nullptr)); }
+  void operator()() { (*self_.*Arrive)(*std::exchange(node_, nullptr)); }
 
  private:
   std::shared_ptr<scheduler> self_;

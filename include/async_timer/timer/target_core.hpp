@@ -160,12 +160,7 @@ class async_core final : public target_core<Target>, private async_job {
 
   void job_lost() noexcept override {
     leave_runner();
-    if (this->my_scheduler().is_dead()) {
-      this->abandon_run();
-    } else {
-      this->end_run(std::make_exception_ptr(
-          timer_error("the timer's executor dropped a tick: it is out of memory or shut down")));
-    }
+    this->my_scheduler().lost(*this);
   }
 
   void interrupt_target() noexcept override {

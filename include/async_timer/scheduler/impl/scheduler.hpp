@@ -195,7 +195,7 @@ inline void scheduler::hand_over(lock_type& lock, schedule_node& node) noexcept 
   const net::any_io_executor executor = node.lane_->executor_;
   lock.unlock();
   try {
-    net::post(executor, delivery(shared_from_this(), node));
+    net::post(executor, carried<&scheduler::deliver, &scheduler::lost>(shared_from_this(), node));
   } catch (...) {
     // The delivery was destroyed unrun, which has told the node.
   }
@@ -217,7 +217,26 @@ inline void scheduler::deliver(schedule_node& node) noexcept {
   }
 }
 
-inline void scheduler::dropped(schedule_node& node) noexcept {
+inline void scheduler::lost(schedule_node& node) noexcept {
+  net::any_io_executor executor;
+  {
+    const lock_type lock(mutex_);
+    executor = own_;
+  }
+  // A context that goes away drops handlers before it shuts this down. Then it drops this one, too,
+  // but later.
+  carried<&scheduler::tell_lost, &scheduler::tell_lost> news(shared_from_this(), node);
+  if (!executor) {
+    return;
+  }
+  try {
+    net::post(executor, std::move(news));
+  } catch (...) {
+    // No memory: the node was told when the function was destroyed.
+  }
+}
+
+inline void scheduler::tell_lost(schedule_node& node) noexcept {
   bool dead = false;
   {
     const lock_type lock(mutex_);
@@ -319,6 +338,9 @@ inline void scheduler::arm_driver() noexcept {
     return;
   }
   try {
+    if (!driver_) {
+      driver_.emplace(own_);
+    }
     driver_->expires_at(std::chrono::time_point_cast<std::chrono::steady_clock::duration>(due));
     driver_->async_wait(driver_wait{shared_from_this(), ++driver_generation_});
     driver_due_ = due;
