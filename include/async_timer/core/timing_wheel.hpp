@@ -151,25 +151,20 @@ bool timing_wheel::take_due(std::int64_t now, std::size_t& room, Sink& sink) noe
   std::int64_t earliest_left = wheel_slot::nothing_due;
   wheel_chunk* const last = slot.tail;
   wheel_chunk* chunk = slot.head();
-  // Memory takes as long as some fifty entries: chunks are asked for four ahead, their nodes two.
-  wheel_chunk* chunks_asked = chunk;
-  wheel_chunk* nodes_asked = chunk;
-  // Never round the ring, to chunks dropped meanwhile.
-  const auto ask_chunk = [&chunks_asked, last] {
-    if (chunks_asked != last) prefetch_chunk(*(chunks_asked = chunks_asked->next));
+  // Memory takes as long as some fifty entries: chunks are asked for three ahead, their nodes one.
+  wheel_chunk* ahead = chunk;
+  const auto look_ahead = [&ahead, last] {
+    if (ahead == last) return;  // not round the ring, to chunks dropped meanwhile
+    ahead = ahead->next;
+    prefetch_chunk(*ahead);
   };
-  const auto ask_nodes = [&nodes_asked, last] {
-    if (nodes_asked != last) prefetch_nodes(*(nodes_asked = nodes_asked->next));
-  };
-  ask_chunk();
+  look_ahead();
   prefetch_nodes(*chunk);
-  ask_chunk();
-  ask_chunk();
-  ask_nodes();
+  look_ahead();
   for (;;) {
     wheel_chunk* const next = chunk == last ? nullptr : chunk->next;
-    ask_chunk();
-    ask_nodes();
+    look_ahead();
+    if (next != nullptr) prefetch_nodes(*next);
     for (unsigned i = 0; i < chunk->end; ++i) {
       wheel_entry& entry = chunk->entries[i];
       if (entry.node == nullptr) continue;
