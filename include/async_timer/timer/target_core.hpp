@@ -163,8 +163,7 @@ class async_core final : public target_core<Target>, private async_job {
     if (this->my_scheduler().is_dead()) {
       this->abandon_run();
     } else {
-      this->end_run(std::make_exception_ptr(
-          timer_error("the timer's executor dropped a tick: it is out of memory or shut down")));
+      this->end_run(dropped_a_tick());
     }
   }
 
