@@ -4,7 +4,10 @@
 #ifndef ASYNC_TIMER_BASE_ERRORS_HPP
 #define ASYNC_TIMER_BASE_ERRORS_HPP
 
+#include <exception>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 
 namespace async_timer {
 
@@ -52,6 +55,23 @@ class self_wait_error : public timer_error {
 
 /// Is thrown by a target to end its own run as if it were exhausted; never reported as a failure.
 struct end_of_ticks {};
+
+namespace base {
+
+/// Makes an error whose text is that of all parts. Where there is no memory for it std::bad_alloc
+/// takes its place: who is told must be told something.
+template <class Error, class... Parts>
+std::exception_ptr error_of(const Parts&... parts) noexcept {
+  try {
+    std::string text;
+    (text.append(std::string_view(parts)), ...);
+    return std::make_exception_ptr(Error(text));
+  } catch (...) {
+    return std::current_exception();
+  }
+}
+
+}  // namespace base
 
 }  // namespace async_timer
 

@@ -20,6 +20,8 @@ struct event_tag {
       hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
     }
   }
+  // NOLINTNEXTLINE(google-explicit-constructor): it is a name, whose hash is known
+  constexpr operator std::string_view() const noexcept { return name; }
 
   std::string_view name;
   std::uint64_t hash = 14695981039346656037U;

@@ -3,6 +3,7 @@
 #ifndef ASYNC_TIMER_BASE_LOG_HPP
 #define ASYNC_TIMER_BASE_LOG_HPP
 
+#include <array>
 #include <async_timer/base/flood_gate.hpp>
 #include <atomic>
 #include <cstdint>
@@ -41,10 +42,15 @@ namespace base {
 /// Owns the sink of the process. No sink set means the default one, which writes to stderr.
 class log_hub {
  public:
-  static log_hub& instance() {
-    // Never destroyed: timers and threads at namespace scope may report at the very end.
-    static log_hub& hub = *new log_hub;
-    return hub;
+  static log_hub& instance() noexcept {
+    // Never destroyed, since timers and threads at namespace scope may report at the very end, and
+    // in place, since there may be no memory left: hence the union.
+    static constinit union keeper {
+      constexpr keeper() noexcept : hub() {}
+      ~keeper() {}
+      log_hub hub;
+    } kept;
+    return kept.hub;
   }
 
   std::shared_ptr<const log_sink> exchange(std::shared_ptr<const log_sink> sink) {
@@ -91,14 +97,17 @@ class log_hub {
     }
   }
 
-  static void print(const log_record& record, std::int64_t held_back) {
-    std::string text(record.level == log_level::error ? "ERROR " : "WARNING ");
-    text.append(record.logger).append(": ").append(record.message);
+  /// Needs no memory of its own: want of memory is the last thing that may go unheard.
+  static void print(const log_record& record, std::int64_t held_back) noexcept {
+    const auto length = [](std::string_view text) { return static_cast<int>(text.size()); };
+    const char* const level = record.level == log_level::error ? "ERROR" : "WARNING";
+    std::array<char, 48> more{};
     if (held_back > 0) {
-      text.append(" (").append(std::to_string(held_back)).append(" more like it held back)");
+      std::snprintf(more.data(), more.size(), " (%lld more like it held back)",
+                    static_cast<long long>(held_back));
     }
-    text.push_back('\n');
-    std::fputs(text.c_str(), stderr);
+    std::fprintf(stderr, "%s %.*s: %.*s%s\n", level, length(record.logger), record.logger.data(),
+                 length(record.message), record.message.data(), more.data());
   }
 
  private:
@@ -116,6 +125,12 @@ inline void log(const log_record& record) noexcept {
   } catch (...) {
     std::fputs("ERROR async_timer: the log sink threw; a record is lost\n", stderr);
   }
+}
+
+/// Passes a record in words that are there already, where there was no memory for better ones.
+inline void log_without_memory(log_level level, std::string_view logger, std::string_view event,
+                               std::string_view message) noexcept {
+  log({level, logger, event, message, {}});
 }
 
 /// Tells whether a record of this event and timer would not be printed now, and counts it if so.

@@ -51,9 +51,10 @@ inline void report_drop(std::string_view feed, std::int64_t maxsize,
                                            {"dropped_count", std::to_string(dropped)}}};
     const auto message = "feed " + name + " is full (maxsize " + fields[1].value +
                          "): dropped oldest value, " + fields[2].value + " dropped in all";
-    base::log({log_level::warning, "async_timer.subscription", event.name, message, fields});
+    base::log({log_level::warning, "async_timer.subscription", event, message, fields});
   } catch (...) {
-    // A report that can't be written is no reason to lose values.
+    base::log_without_memory(log_level::warning, "async_timer.subscription", event,
+                             "a feed is full: dropped oldest value");
   }
 }
 
@@ -178,23 +179,28 @@ class feed_core final : public feed_base {
     waiters.complete_all();
   }
 
-  /// Drops up to n of the oldest values; returns how many.
-  std::int64_t drop_oldest(std::int64_t n) {
-    core::ring_buffer<entry> dropped;  // destroyed without the lock
-    const std::scoped_lock lock(lock_);
-    while (std::cmp_less(dropped.size(), n) && !values_.empty()) {
-      dropped.push_back(values_.front());
+  /// Drops up to n of the oldest values; returns how many. Needs no memory: it is what helps when
+  /// there is none.
+  std::int64_t drop_oldest(std::int64_t n) noexcept {
+    for (std::int64_t done = 0; done < n; ++done) {
+      std::optional<published<V>> oldest;  // destroyed without the lock
+      const std::scoped_lock lock(lock_);
+      if (values_.empty()) {
+        return done;
+      }
+      oldest.emplace(std::move(values_.front().value));
       values_.pop_front();
       ++dropped_;
     }
-    return static_cast<std::int64_t>(dropped.size());
+    return n;
   }
 
-  /// Gives a value, or the end, to a waiter, or lets it wait; consumes its own reference.
+  /// Gives a value, or the end, to a waiter, or lets it wait; consumes its own reference. Without
+  /// memory to wait it gets that error.
   ///
   /// @param where  the handler's executor: if its context goes away the waiter goes with it
-  void enroll(base::ref_ptr<feed_waiter<V>> op, const net::any_io_executor& where) {
-    {
+  void enroll(base::ref_ptr<feed_waiter<V>> op, const net::any_io_executor& where) noexcept {
+    try {
       const std::scoped_lock lock(lock_);
       if (!values_.empty()) {
         op->serial_ = values_.front().serial;
@@ -207,6 +213,8 @@ class feed_core final : public feed_base {
         waiters_.enlist(*op.detach());
         return;
       }
+    } catch (...) {
+      op->error_ = std::current_exception();
     }
     op.detach()->complete();
   }

@@ -18,7 +18,6 @@
 #include <exception>
 #include <memory>
 #include <utility>
-#include <vector>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
 
@@ -94,6 +93,7 @@ class runner final : public base::ref_counted {
   net::cancellation_signal signal_;
   parking_place parked_;
   base::atomic<std::uint64_t> serial_{0};
+  base::ref_ptr<runner> next_idle_;  ///< guarded by the lane
 
   // From here on only touched by handlers on the runner's executor, or before it is launched.
   async_job* job_ = nullptr;
@@ -128,19 +128,31 @@ class runner::resumption {
 class runner::pool final : public lane_extension {
  public:
   ~pool() override {
-    for (const auto& each : idle) {
+    while (const auto each = pop()) {
       each->parked_.clear();
     }
   }
-  std::vector<base::ref_ptr<runner>> idle;
+  void push(base::ref_ptr<runner> idle) noexcept {
+    idle->next_idle_ = std::move(first_);
+    first_ = std::move(idle);
+  }
+  base::ref_ptr<runner> pop() noexcept {
+    auto latest = std::move(first_);
+    if (latest) {
+      first_ = std::move(latest->next_idle_);
+    }
+    return latest;
+  }
+
+ private:
+  base::ref_ptr<runner> first_;
 };
 
 inline base::ref_ptr<runner> runner::acquire(lane& where) {
   base::ref_ptr<runner> chosen;
   where.with_extension<pool>([&](pool* runners) {
-    if (runners != nullptr && !runners->idle.empty()) {
-      chosen = std::move(runners->idle.back());
-      runners->idle.pop_back();
+    if (runners != nullptr) {
+      chosen = runners->pop();
     }
   });
   if (!chosen) {
@@ -156,8 +168,11 @@ inline void runner::launch(async_job& job, const void* owner) noexcept {
   const base::ref_ptr<runner> self(this);
   try {
     if (std::exchange(fresh_, false)) {
+      // The handler keeps the signal until Asio is done with it, which is after the coroutine's
+      // end. It is called by an executor that needs no memory: what fails there comes out of run().
+      auto ended = net::bind_executor(net::system_executor(), [self](const std::exception_ptr&) {});
       net::co_spawn(net::any_io_executor(tagged_executor(tag_)), serve(keeper(*this)),
-                    net::bind_cancellation_slot(signal_.slot(), [](const std::exception_ptr&) {}));
+                    net::bind_cancellation_slot(signal_.slot(), std::move(ended)));
       tag_->begin_tracking();  // not before: the runner's own coroutine is no work
     } else {
       net::dispatch(tag_->serial(false), resumption(self));
@@ -190,15 +205,22 @@ inline void runner::resume() {
   parked_.resume();
 }
 
+// What these two begin must not throw, or it would come out of the context's run(): where they fail
+// the handler is destroyed, and so the coroutine.
+
 inline net::awaitable<void> runner::park() {
   return net::async_initiate<const net::use_awaitable_t<>&, void()>(
       [this](auto handler) {
-        lane_->with_extension<pool>([&](pool* runners) {
-          if (runners != nullptr) {
-            runners->idle.push_back(base::ref_ptr<runner>(this));
-            parked_.put(std::move(handler));
-          }
-        });
+        try {
+          lane_->with_extension<pool>([&](pool* runners) {
+            if (runners != nullptr) {
+              runners->push(base::ref_ptr<runner>(this));
+              parked_.put(std::move(handler));
+            }
+          });
+        } catch (...) {
+          // No memory for the pool.
+        }
       },
       net::use_awaitable);
 }
@@ -207,7 +229,11 @@ inline net::awaitable<void> runner::settle() {
   return net::async_initiate<const net::use_awaitable_t<>&, void()>(
       [this](auto handler) {
         parked_.put(std::move(handler));
-        net::post(tag_->serial(true), resumption(base::ref_ptr<runner>(this)));
+        try {
+          net::post(tag_->serial(true), resumption(base::ref_ptr<runner>(this)));
+        } catch (...) {
+          // The resumption was destroyed, which has cleared the place.
+        }
       },
       net::use_awaitable);
 }

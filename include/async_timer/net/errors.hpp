@@ -27,17 +27,23 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// Is the stop outcome; one object for the process, since it never differs.
+/// Is the stop outcome; one object for the process, since it never differs. std::bad_alloc takes
+/// its place as long as there was no memory to make it, which a scheduler's construction sees to.
 inline std::exception_ptr stop_outcome() noexcept {
   // Never destroyed, since timers at namespace scope may stop at the very end: hence the union.
-  static const union keeper {
+  union keeper {
     keeper()
         : outcome(std::make_exception_ptr(
               system_error(net::error::operation_aborted, "async_timer: stopped"))) {}
     ~keeper() {}
     std::exception_ptr outcome;
-  } kept;
-  return kept.outcome;
+  };
+  try {
+    static const keeper kept;
+    return kept.outcome;
+  } catch (...) {
+    return std::current_exception();
+  }
 }
 
 }  // namespace detail

@@ -44,7 +44,7 @@ class lane {
   /// Is empty once the context is gone.
   [[nodiscard]] net::any_io_executor executor() const {
     const std::scoped_lock lock(executor_lock_);
-    return executor_;
+    return has_lost_context_ ? net::any_io_executor() : executor_;
   }
   /// Tells whether ticks may run in the scheduler's own turns.
   [[nodiscard]] bool runs_inline() const noexcept { return runs_inline_; }
@@ -65,6 +65,10 @@ class lane {
   friend class scheduler;
   ~lane() = default;
 
+  void lose_context() noexcept {
+    const std::scoped_lock lock(executor_lock_);
+    has_lost_context_ = true;
+  }
   net::any_io_executor take_executor() noexcept {
     const std::scoped_lock lock(executor_lock_);
     return std::exchange(executor_, {});
@@ -79,6 +83,7 @@ class lane {
   std::shared_ptr<scheduler> scheduler_;
   mutable base::word_lock executor_lock_;  // handles may read while the context goes away
   net::any_io_executor executor_;
+  bool has_lost_context_ = false;
   const bool runs_inline_;
 
   base::word_lock extension_lock_;

@@ -2,6 +2,7 @@
 #ifndef ASYNC_TIMER_SCHEDULER_SCHEDULE_NODE_HPP
 #define ASYNC_TIMER_SCHEDULER_SCHEDULE_NODE_HPP
 
+#include <async_timer/base/errors.hpp>
 #include <async_timer/core/time.hpp>
 #include <async_timer/core/timing_wheel.hpp>
 #include <async_timer/net/asio.hpp>
@@ -9,12 +10,18 @@
 #include <cstdint>
 #include <exception>
 #include <optional>
+#include <utility>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
 
 namespace detail {
 
 class lane;
+
+inline std::exception_ptr dropped_a_tick() noexcept {
+  return base::error_of<timer_error>(
+      "the timer's executor dropped a tick: it is out of memory or shut down");
+}
 
 /// Says when a node wants to be due again.
 struct rearm {
@@ -91,6 +98,14 @@ class ready_queue {
     }
     --size_;
     return true;
+  }
+
+  /// Takes out all, as idle: nobody finds them waiting any more.
+  ready_queue take_all() noexcept {
+    for (schedule_node* at = first_; at != nullptr; at = at->next_ready_) {
+      at->place_ = schedule_node::place::idle;
+    }
+    return std::exchange(*this, {});
   }
 
   schedule_node& pop_front() noexcept {

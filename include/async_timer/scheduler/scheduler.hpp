@@ -17,6 +17,7 @@
 #include <async_timer/core/timing_wheel.hpp>
 #include <async_timer/core/wake_policy.hpp>
 #include <async_timer/net/asio.hpp>
+#include <async_timer/net/errors.hpp>
 #include <async_timer/net/executor.hpp>
 #include <async_timer/net/tagged_executor.hpp>
 #include <async_timer/scheduler/lane.hpp>
@@ -42,7 +43,9 @@ inline constexpr const char* context_is_gone =
 class scheduler : public std::enable_shared_from_this<scheduler> {
  public:
   explicit scheduler(net::any_io_executor own)
-      : wheel_(std::in_place, time_.now()), own_(std::move(own)), seeds_(std::random_device{}()) {}
+      : wheel_(std::in_place, time_.now()), own_(std::move(own)), seeds_(std::random_device{}()) {
+    stop_outcome();  // made now, so that no stop lacks the memory for it
+  }
 
   [[nodiscard]] core::time_point now() const noexcept { return time_.now(); }
   [[nodiscard]] bool is_virtual() const noexcept { return time_.is_virtual(); }
@@ -138,7 +141,9 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   void post_turn() noexcept;
   void arm_driver() noexcept;
   void set_delay_class(schedule_node& node, std::chrono::nanoseconds delay) noexcept;
+  void forget(lane& gone) noexcept;
   void unlink(lane& gone) noexcept;
+  bool empty_a_lane() noexcept;
   void tell_listeners() noexcept;
   void check_alive() const {
     if (dead_) {

@@ -54,9 +54,9 @@ class rendezvous {
   std::optional<Outcome> outcome_;
 };
 
-inline std::exception_ptr context_went_away() {
-  return std::make_exception_ptr(threadsafe_dispatch_error(
-      "the timer's event loop is closed: its execution context was destroyed while waiting"));
+inline std::exception_ptr context_went_away() noexcept {
+  return base::error_of<threadsafe_dispatch_error>(
+      "the timer's event loop is closed: its execution context was destroyed while waiting");
 }
 
 /// Is an operation whose outcome goes to a waiting thread instead of a handler.

@@ -124,13 +124,14 @@ class timer_core : public schedule_node, public base::from_slabs {
   [[nodiscard]] net::any_io_executor executor() const;
 
   // --- waiting, from any thread
-  /// Registers a waiter or completes it at once; consumes the operation's own reference.
+  /// Registers a waiter or completes it at once; consumes the operation's own reference. Without
+  /// memory to wait it is completed with that error: to throw would leave the handler in its slot.
   ///
   /// @param caller   the owner of the handler's executor, for inside-the-target detection
   /// @param trigger  also asks for a tick now
   void enroll(base::ref_ptr<waiter> op, const void* caller, std::optional<interval> timeout,
-              bool trigger);
-  void enroll_stop(base::ref_ptr<stop_waiter> op, const void* caller);
+              bool trigger) noexcept;
+  void enroll_stop(base::ref_ptr<stop_waiter> op, const void* caller) noexcept;
   /// Ends one waiter with an outcome if it still waits; false if somebody else was first.
   bool claim(operation& op, operation_list cold_state::*list) noexcept;
   /// Claims one waiter because its time is over; false if somebody else was first.
@@ -252,8 +253,8 @@ class timer_core : public schedule_node, public base::from_slabs {
   };
   std::optional<at_once> outcome_at_once(const waiter& op, bool inside,
                                          const std::optional<interval>& timeout, bool trigger);
-  std::exception_ptr not_running(const char* what) const;
-  static std::exception_ptr timed_out();
+  std::exception_ptr not_running(const char* what) const noexcept;
+  static std::exception_ptr timed_out() noexcept;
   void check_startable() const;
   base::ref_ptr<stop_watch> start_locked(std::exception_ptr& former_failure);
   bool request_stop_locked(flag how) noexcept;

@@ -7,6 +7,7 @@
 #include <async_timer/base/ref_ptr.hpp>
 #include <async_timer/delivery/value.hpp>
 #include <async_timer/net/asio.hpp>
+#include <async_timer/net/errors.hpp>
 #include <async_timer/timer/blocking.hpp>
 #include <async_timer/timer/core.hpp>
 #include <async_timer/timer/group_operation.hpp>
@@ -94,11 +95,11 @@ class group_value_operation : public group_operation {
     keep_outcome(index, error, nullptr);
   }
   [[nodiscard]] std::exception_ptr timed_out() const noexcept override {
-    return std::make_exception_ptr(
-        timeout_error(trigger_ ? "timer_group::trigger: the timeout passed before every member had "
-                                 "ticked; the timers themselves are untouched"
-                               : "timer_group::wait: the timeout passed before every member met "
-                                 "the condition; the timers themselves are untouched"));
+    return base::error_of<timeout_error>(
+        trigger_ ? "timer_group::trigger: the timeout passed before every member had ticked; the "
+                   "timers themselves are untouched"
+                 : "timer_group::wait: the timeout passed before every member met the condition; "
+                   "the timers themselves are untouched");
   }
 
   void keep_outcome(std::size_t index, const std::exception_ptr& error,
@@ -203,7 +204,10 @@ class group_stop_operation : public group_operation {
    public:
     part(group_stop_operation& whole, std::size_t index, timer_core& member) noexcept
         : stop_waiter(member), whole_(&whole), index_(index) {}
-    void complete() noexcept override { report(nullptr); }
+    void complete() noexcept override {
+      const auto error = this->take_outcome().error;
+      report(is_stopped(error) ? nullptr : error);  // else there was no memory to wait
+    }
     void abandon() noexcept override { report(context_went_away()); }
 
    private:

@@ -78,17 +78,18 @@ inline void report_skipped(const timer_core& timer, const core::step& step,
     const auto message = "fixed_rate fell behind: skipping " + fields[1].value +
                          " tick(s) of delay " + fields[2].value + " s, " + fields[3].value +
                          " s behind the first missed slot";
-    base::log({log_level::warning, "async_timer.pacemaker", skip_event.name, message, fields});
+    base::log({log_level::warning, "async_timer.pacemaker", skip_event, message, fields});
   } catch (...) {
-    // A report that can't be written must not end the run.
+    base::log_without_memory(log_level::warning, "async_timer.pacemaker", skip_event,
+                             "fixed_rate fell behind: skipping ticks");
   }
 }
 
 /// Is the default on_error (contract 16.3).
 inline void report_failure(const timer_core& timer, const std::exception_ptr& failure) noexcept {
+  constexpr base::event_tag event("async_timer.target_exception");
   try {
     const auto name = timer.name();
-    constexpr base::event_tag event("async_timer.target_exception");
     if (base::log_holds_back(event, name)) {
       return;
     }
@@ -97,18 +98,19 @@ inline void report_failure(const timer_core& timer, const std::exception_ptr& fa
                                            {"hit_count", std::to_string(timer.hit_count())},
                                            {"exception", describe(failure)}}};
     const auto message = "unexpected exception in the timer loop: " + fields[2].value;
-    base::log({log_level::error, logger, event.name, message, fields});
+    base::log({log_level::error, logger, event, message, fields});
   } catch (...) {
-    // As above.
+    base::log_without_memory(log_level::error, "async_timer.timer", event,
+                             "unexpected exception in the timer loop");
   }
 }
 
 /// Reports that a stop signal ended with an error (contract 18.4).
 inline void report_signal_failure(const timer_core& timer,
                                   const std::exception_ptr& failure) noexcept {
+  constexpr base::event_tag event("async_timer.cancel_aws_raised");
   try {
     const auto name = timer.name();
-    constexpr base::event_tag event("async_timer.cancel_aws_raised");
     if (base::log_holds_back(event, name)) {
       return;
     }
@@ -116,17 +118,18 @@ inline void report_signal_failure(const timer_core& timer,
         {{"timer_name", name}, {"exception_type", type_name(failure)}}};
     const auto message = "a stop signal failed with " + fields[1].value + " (" + describe(failure) +
                          "), which is treated as stop";
-    base::log({log_level::warning, "async_timer.pacemaker", event.name, message, fields});
+    base::log({log_level::warning, "async_timer.pacemaker", event, message, fields});
   } catch (...) {
-    // As above.
+    base::log_without_memory(log_level::warning, "async_timer.pacemaker", event,
+                             "a stop signal failed, which is treated as stop");
   }
 }
 
 inline void report_callback_failure(const timer_core& timer, const char* callback,
                                     const std::exception_ptr& failure) noexcept {
+  constexpr base::event_tag event("async_timer.callback_exception");
   try {
     const auto name = timer.name();
-    constexpr base::event_tag event("async_timer.callback_exception");
     if (base::log_holds_back(event, name)) {
       return;
     }
@@ -134,17 +137,18 @@ inline void report_callback_failure(const timer_core& timer, const char* callbac
     const std::array<log_field, 3> fields{
         {{"timer_name", name}, {"callback", callback}, {"exception", describe(failure)}}};
     const auto message = std::string(callback) + " threw, which is ignored: " + fields[2].value;
-    base::log({log_level::error, logger, event.name, message, fields});
+    base::log({log_level::error, logger, event, message, fields});
   } catch (...) {
-    // As above.
+    base::log_without_memory(log_level::error, "async_timer.timer", event,
+                             "a callback threw, which is ignored");
   }
 }
 
 /// Reports that a group could not stop a member, or not wait for its clean-up (contract 20.8).
 inline void report_group_cancel_failure(const std::string& group, const timer_core& timer,
                                         const std::exception_ptr& failure) noexcept {
+  constexpr base::event_tag event("async_timer.group_cancel_failure");
   try {
-    constexpr base::event_tag event("async_timer.group_cancel_failure");
     const auto name = timer.name();
     if (base::log_holds_back(event, group + '/' + name)) {
       return;
@@ -153,9 +157,10 @@ inline void report_group_cancel_failure(const std::string& group, const timer_co
     const std::array<log_field, 3> fields{
         {{"group_name", group}, {"timer_name", name}, {"exception_type", type_name(failure)}}};
     const auto message = "a timer of the group was not cancelled cleanly: " + describe(failure);
-    base::log({log_level::error, logger, event.name, message, fields});
+    base::log({log_level::error, logger, event, message, fields});
   } catch (...) {
-    // As above.
+    base::log_without_memory(log_level::error, "async_timer.group", event,
+                             "a timer of the group was not cancelled cleanly");
   }
 }
 

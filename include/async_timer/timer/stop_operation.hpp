@@ -48,16 +48,20 @@ inline std::exception_ptr failure_from() noexcept { return nullptr; }
 
 /// Reads the outcome of an operation off its first argument.
 template <class First, class... Rest>
-std::exception_ptr failure_from(const First& first, const Rest&...) {
-  if constexpr (std::same_as<First, std::exception_ptr>) {
-    return first;
-  } else if constexpr (std::same_as<First, error_code>) {
-    return first ? std::make_exception_ptr(system_error(first)) : nullptr;
-  } else if constexpr (std::same_as<First, std::error_code>) {
-    const bool failed = first && first != std::errc::operation_canceled;
-    return failed ? std::make_exception_ptr(std::system_error(first)) : nullptr;
-  } else {
-    return nullptr;
+std::exception_ptr failure_from(const First& first, const Rest&...) noexcept {
+  try {
+    if constexpr (std::same_as<First, std::exception_ptr>) {
+      return first;
+    } else if constexpr (std::same_as<First, error_code>) {
+      return first ? std::make_exception_ptr(system_error(first)) : nullptr;
+    } else if constexpr (std::same_as<First, std::error_code>) {
+      const bool failed = first && first != std::errc::operation_canceled;
+      return failed ? std::make_exception_ptr(std::system_error(first)) : nullptr;
+    } else {
+      return nullptr;
+    }
+  } catch (...) {
+    return std::current_exception();  // no memory for the text
   }
 }
 

@@ -64,8 +64,8 @@ class waiter : public operation {
   /// Lets the wait expire; called with the timer's lock held. Throws when memory ends.
   void arm_deadline(scheduler& clock, std::chrono::nanoseconds timeout) {
     const auto now = clock.now();
-    deadline_.clock = &clock;
     clock.arm(deadline_, {.due = core::saturating_add(now, timeout), .now = now});
+    deadline_.clock = &clock;  // the timer's lock keeps the deadline from passing before this
   }
 
  protected:

@@ -11,23 +11,20 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 namespace detail {
 
 inline void scheduler::begin_run(schedule_node& node, const rearm& first) {
+  net::any_io_executor work;
   const lock_type lock(mutex_);
   check_alive();
   lane& where = *node.lane_;
   if (where.running_ == 0) {
-    where.work_ = tracked(where.executor_);
+    work = tracked(where.executor_);
+  }
+  place(node, first);
+  // Nothing throws from here on.
+  if (where.running_++ == 0) {
+    std::swap(where.work_, work);
     where.take_extension(false);
   }
-  ++where.running_;
   used_ = true;
-  try {
-    place(node, first);
-  } catch (...) {
-    if (--where.running_ == 0) {
-      where.work_ = {};
-    }
-    throw;
-  }
   if (!ready_.empty()) {
     post_turn();
   }
@@ -246,8 +243,7 @@ inline void scheduler::tell_lost(schedule_node& node) noexcept {
   if (dead) {
     node.on_shutdown();
   } else {
-    node.on_lost(std::make_exception_ptr(
-        timer_error("the timer's executor dropped a tick: it is out of memory or shut down")));
+    node.on_lost(dropped_a_tick());
   }
 }
 
@@ -337,6 +333,7 @@ inline void scheduler::arm_driver() noexcept {
     post_turn();
     return;
   }
+  driver_due_ = core::time_point::max();  // the former wait ends here, whatever comes of this one
   try {
     if (!driver_) {
       driver_.emplace(own_);
@@ -345,7 +342,7 @@ inline void scheduler::arm_driver() noexcept {
     driver_->async_wait(driver_wait{shared_from_this(), ++driver_generation_});
     driver_due_ = due;
   } catch (...) {
-    post_turn();
+    post_turn();  // no memory: another turn tries again
   }
 }
 

@@ -3,7 +3,8 @@
 #define ASYNC_TIMER_SCHEDULER_IMPL_SHUTDOWN_HPP
 
 #include <async_timer/scheduler/scheduler.hpp>
-#include <vector>
+#include <memory>
+#include <utility>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
 
@@ -38,18 +39,26 @@ inline base::ref_ptr<lane> scheduler::lane_for(const net::any_io_executor& given
   return recent_lanes_.front();
 }
 
-inline void scheduler::unlink(lane& gone) noexcept {
+inline void scheduler::forget(lane& gone) noexcept {
   const lock_type lock(mutex_);
+  unlink(gone);
+}
+
+inline void scheduler::unlink(lane& gone) noexcept {
+  if (gone.prev_ == nullptr && lanes_ != &gone) {
+    return;  // shutdown() has done it
+  }
   (gone.prev_ != nullptr ? gone.prev_->next_ : lanes_) = gone.next_;
   if (gone.next_ != nullptr) {
     gone.next_->prev_ = gone.prev_;
   }
+  gone.prev_ = gone.next_ = nullptr;
 }
 
+// Needs no memory: a destructor could not say that there is none.
 inline void scheduler::shutdown() noexcept {
-  std::vector<schedule_node*> nodes;
-  std::vector<net::any_io_executor> executors;
-  std::vector<std::unique_ptr<lane_extension>> extensions;
+  ready_queue nodes;
+  net::any_io_executor own;
   decltype(recent_lanes_) recent;
   {
     const lock_type lock(mutex_);
@@ -58,22 +67,36 @@ inline void scheduler::shutdown() noexcept {
     wheel_->drain([this](core::wheel_node& node, core::time_point) noexcept {
       ready_.push_back(static_cast<schedule_node&>(node));
     });
-    for (nodes.reserve(ready_.size()); !ready_.empty();) {
-      nodes.push_back(&ready_.pop_front());
-      nodes.back()->place_ = schedule_node::place::idle;
-    }
+    nodes = ready_.take_all();
     for (lane* each = lanes_; each != nullptr; each = each->next_) {
-      executors.push_back(each->take_executor());
-      executors.push_back(std::exchange(each->work_, {}));
-      extensions.push_back(each->take_extension(true));
+      each->lose_context();
     }
-    executors.push_back(std::exchange(own_, {}));
+    std::swap(own, own_);
     std::swap(recent, recent_lanes_);
   }
-  for (schedule_node* node : nodes) {
-    node->on_shutdown();
+  while (!nodes.empty()) {
+    nodes.pop_front().on_shutdown();
   }
   tell_listeners();
+  while (empty_a_lane()) {
+  }
+}
+
+/// Destroys what a lane keeps, with no lock held, since that may be the last to refer to anything.
+inline bool scheduler::empty_a_lane() noexcept {
+  net::any_io_executor executor;
+  net::any_io_executor work;
+  std::unique_ptr<lane_extension> extension;
+  const lock_type lock(mutex_);
+  if (lanes_ == nullptr) {
+    return false;
+  }
+  lane& first = *lanes_;
+  unlink(first);
+  executor = first.take_executor();
+  work = std::exchange(first.work_, {});
+  extension = first.take_extension(true);
+  return true;
 }
 
 inline void scheduler::watch(shutdown_listener& listener) noexcept {
@@ -104,7 +127,7 @@ inline void scheduler::tell_listeners() noexcept {
 inline void lane::release() noexcept {
   if (references_.drop()) {
     const auto keep_until_unlinked = scheduler_;
-    keep_until_unlinked->unlink(*this);
+    keep_until_unlinked->forget(*this);
     delete this;
   }
 }

@@ -115,15 +115,18 @@ inline std::string timer_core::describe() const {
 
 // --- waiting
 
-inline std::exception_ptr timer_core::timed_out() {
-  return std::make_exception_ptr(timeout_error(
-      "wait: the timeout passed before the condition was met; the timer itself is untouched"));
+inline std::exception_ptr timer_core::timed_out() noexcept {
+  return base::error_of<timeout_error>(
+      "wait: the timeout passed before the condition was met; the timer itself is untouched");
 }
 
-inline std::exception_ptr timer_core::not_running(const char* what) const {
-  const auto label = cold_ && !cold_->name.empty() ? " \"" + cold_->name + "\"" : std::string();
-  return std::make_exception_ptr(timer_not_running_error(std::string(what) + ": the timer" + label +
-                                                         " is not running; call start() first"));
+inline std::exception_ptr timer_core::not_running(const char* what) const noexcept {
+  const bool is_named = cold_ && !cold_->name.empty();
+  const std::string_view quote = is_named ? "\"" : "";
+  return base::error_of<timer_not_running_error>(
+      what, ": the timer", is_named ? " " : "", quote,
+      is_named ? std::string_view(cold_->name) : std::string_view(), quote,
+      " is not running; call start() first");
 }
 
 inline std::optional<timer_core::at_once> timer_core::outcome_at_once(
@@ -143,9 +146,9 @@ inline std::optional<timer_core::at_once> timer_core::outcome_at_once(
   }
   const bool expired = timeout && timeout->nanoseconds().count() <= 0;
   if (inside && !(what == awaited::end && timeout)) {
-    return at_once{std::make_exception_ptr(
-        self_wait_error("the timer's own target or callback waits for the timer, which would never "
-                        "end: return first, or wait from elsewhere"))};
+    return at_once{base::error_of<self_wait_error>(
+        "the timer's own target or callback waits for the timer, which would never end: return "
+        "first, or wait from elsewhere")};
   }
   if (expired) {
     return at_once{what == awaited::end ? nullptr : timed_out()};
@@ -154,8 +157,8 @@ inline std::optional<timer_core::at_once> timer_core::outcome_at_once(
 }
 
 inline void timer_core::enroll(base::ref_ptr<waiter> op, const void* caller,
-                               std::optional<interval> timeout, bool trigger) {
-  {
+                               std::optional<interval> timeout, bool trigger) noexcept {
+  try {
     const std::scoped_lock lock(lock_);
     op->begin_at(hit_count());
     if (auto outcome = outcome_at_once(*op, is_inside(caller), timeout, trigger)) {
@@ -171,6 +174,8 @@ inline void timer_core::enroll(base::ref_ptr<waiter> op, const void* caller,
       }
       return;
     }
+  } catch (...) {
+    op->set_error(std::current_exception());  // no memory to wait
   }
   op.detach()->complete();
 }
@@ -192,15 +197,19 @@ inline void timer_core::trigger_locked() noexcept {
   }
 }
 
-inline void timer_core::enroll_stop(base::ref_ptr<stop_waiter> op, const void* caller) {
+inline void timer_core::enroll_stop(base::ref_ptr<stop_waiter> op, const void* caller) noexcept {
   bool in_target = false;
   bool waits = false;
   {
     // One section: between two the run could end, and the next one would be waited for.
     const std::scoped_lock lock(lock_);
-    waits = current_phase() != stopped && !is_inside(caller);
-    if (waits) {
-      cold().stop_waiters.enlist(*op);
+    if (current_phase() != stopped && !is_inside(caller)) {
+      try {
+        cold().stop_waiters.enlist(*op);
+        waits = true;
+      } catch (...) {
+        op->set_error(std::current_exception());  // no memory to wait; the stop goes on
+      }
     }
     in_target = request_stop_locked(interrupting);
     if (waits) {
