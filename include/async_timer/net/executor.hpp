@@ -72,6 +72,23 @@ inline bool is_strand(const net::any_io_executor& executor) noexcept {
          strand_target<net::strand<net::thread_pool::executor_type>>(executor) != nullptr;
 }
 
+/// Returns an executor that runs handlers one at a time: the given one, or a strand over it.
+///
+/// A strand over any_io_executor asks it with each function how it blocks, and that allocates the
+/// answer; one over the context's own executor doesn't.
+inline net::any_io_executor serial_over(const net::any_io_executor& executor) {
+  if (is_strand(executor)) {
+    return executor;
+  }
+  if (const auto* io = executor_target<net::io_context::executor_type>(executor)) {
+    return net::make_strand(*io);
+  }
+  if (const auto* pool = executor_target<net::thread_pool::executor_type>(executor)) {
+    return net::make_strand(*pool);
+  }
+  return net::make_strand(executor);
+}
+
 inline net::execution_context& context_of(const net::any_io_executor& executor) {
   return net::query(executor, net::execution::context);
 }

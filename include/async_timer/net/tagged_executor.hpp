@@ -24,7 +24,7 @@ class executor_tag final : public base::ref_counted {
   /// @param plain  the executor that the user gave, for objects that outlive the target.
   explicit executor_tag(net::any_io_executor plain)
       : plain_(std::move(plain)),
-        possibly_(is_strand(plain_) ? plain_ : net::any_io_executor(net::make_strand(plain_))),
+        possibly_(serial_over(plain_)),
         never_(net::require(possibly_, net::execution::blocking.never)) {}
 
   [[nodiscard]] const net::any_io_executor& plain() const noexcept { return plain_; }

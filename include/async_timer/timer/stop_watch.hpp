@@ -116,7 +116,7 @@ class stop_watch final : public base::ref_counted {
 
 inline void stop_watch::begin(const net::any_io_executor& plain) noexcept {
   try {
-    auto serial = is_strand(plain) ? plain : net::any_io_executor(net::make_strand(plain));
+    auto serial = serial_over(plain);
     {
       const std::scoped_lock lock(lock_);
       if (timer_ == nullptr) {
