@@ -28,9 +28,22 @@ class scheduler_service final : public net::execution_context::service {
   ~scheduler_service() override { forget(); }
 
   /// Returns the scheduler of the context that an executor belongs to.
-  static std::shared_ptr<scheduler> of(const net::any_io_executor& executor) {
+  ///
+  /// @param virtual_time  makes nothing that asks the operating system: an `io_context` without
+  ///   timers, sockets and the like need not look for them between any two handlers
+  static std::shared_ptr<scheduler> of(const net::any_io_executor& executor,
+                                       bool virtual_time = false) {
     auto own = untracked(innermost_executor(untagged(innermost_executor(executor))));
-    auto& service = net::use_service<scheduler_service>(context_of(own));
+    auto& context = context_of(own);
+    if (!net::has_service<scheduler_service>(context)) {
+      // Services are shut down newest first. What strands and timers hold must outlast ours, which
+      // would take their dropped handlers for lost ticks otherwise.
+      net::make_strand(own);
+      if (!virtual_time) {
+        net::steady_timer{own};
+      }
+    }
+    auto& service = net::use_service<scheduler_service>(context);
     return service.get(std::move(own));
   }
 

@@ -36,7 +36,8 @@ class virtual_clock {
   /// @throws std::logic_error  if a timer of the context was started before, or a clock made
   explicit virtual_clock(net::io_context& context, std::uint64_t seed = 1)
       : context_(&context),
-        scheduler_(detail::scheduler_service::of(net::any_io_executor(context.get_executor()))) {
+        scheduler_(
+            detail::scheduler_service::of(net::any_io_executor(context.get_executor()), true)) {
     if (!scheduler_->go_virtual(time_point(std::chrono::hours(1)), seed)) {
       throw std::logic_error(
           "async_timer: virtual_clock must be made before the context's first timer starts, and "
