@@ -1,6 +1,7 @@
 // Everything at once: timers of every kind, feeds, groups, stop signals, blocking forms, called by
 // many threads in a random order that a seed repeats as far as threads allow.
-// ASYNC_TIMER_STRESS_SEED gives another seed, ASYNC_TIMER_STRESS_ROUNDS several in a row.
+// ASYNC_TIMER_STRESS_SEED gives another seed, ASYNC_TIMER_STRESS_ROUNDS several in a row, and
+// ASYNC_TIMER_SOAK_SECONDS as many as the time allows, a half for each of the two tests.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -984,10 +985,16 @@ unsigned from_environment(const char* name, unsigned otherwise) {
 constexpr int players = 4;
 constexpr int moves = 3000;
 
+/// Is what all rounds have done.
+struct tally {
+  std::size_t operations = 0;
+  std::int64_t ticks = 0;
+};
+
 /// Plays on contexts that others run; `join` waits until these have run out of work.
 template <class Join>
 void play_on(const net::any_io_executor& executor, const net::any_io_executor& elsewhere,
-             unsigned seed, Join&& join) {
+             unsigned seed, tally& total, Join&& join) {
   CAPTURE(seed);
   deadlock_guard guard(seed);
   everything all(executor, elsewhere, seed);
@@ -1003,20 +1010,41 @@ void play_on(const net::any_io_executor& executor, const net::any_io_executor& e
   join();
   guard.enter("the outcome is checked");
   all.check();
+  total.operations += all.operations.size();
+  total.ticks += all.ticks;
 }
 
+/// Plays with one seed, or with as many as the environment asks for; then says how far it came.
 template <class Play>
 void with_seeds(unsigned otherwise, Play&& play) {
+  using clock = std::chrono::steady_clock;
   const silence quiet;
   const auto first = from_environment("ASYNC_TIMER_STRESS_SEED", otherwise);
   const auto rounds = from_environment("ASYNC_TIMER_STRESS_ROUNDS", 1);
-  for (unsigned seed = first; seed < first + rounds; ++seed) play(seed);
+  const auto soak = std::chrono::seconds(from_environment("ASYNC_TIMER_SOAK_SECONDS", 0)) / 2;
+  const auto begin = clock::now();
+  auto next_report = begin + 10s;
+  tally total;
+  auto seed = first;
+  const auto report = [&](const char* when) {
+    std::printf("everything: %s: %zu operations, %lld ticks, seeds %u..%u\n", when,
+                total.operations, static_cast<long long>(total.ticks), first, seed - 1);
+    std::fflush(stdout);
+  };
+  while (seed < first + rounds || clock::now() < begin + soak) {
+    play(seed++, total);
+    if (clock::now() >= next_report) {
+      next_report = clock::now() + 10s;
+      report("so far");
+    }
+  }
+  report("done");
 }
 
 }  // namespace
 
 TEST_CASE("26.5, 9.7, 13.29, 16.6, D9b everything at once, on an io_context run by 8 threads") {
-  with_seeds(1, [](unsigned seed) {
+  with_seeds(1, [](unsigned seed, tally& total) {
     net::io_context io(8);
     net::io_context other(1);
     auto work = std::optional(net::make_work_guard(io));
@@ -1025,7 +1053,7 @@ TEST_CASE("26.5, 9.7, 13.29, 16.6, D9b everything at once, on an io_context run 
     for (int i = 0; i < 8; ++i) threads->add([&io] { io.run(); });
     std::optional<thread_crew> other_thread(std::in_place);
     other_thread->add([&other] { other.run(); });
-    play_on(io.get_executor(), other.get_executor(), seed, [&] {
+    play_on(io.get_executor(), other.get_executor(), seed, total, [&] {
       // Either hands work to the other, so that neither may be left before both are idle.
       work.reset();
       threads.reset();
@@ -1036,10 +1064,10 @@ TEST_CASE("26.5, 9.7, 13.29, 16.6, D9b everything at once, on an io_context run 
 }
 
 TEST_CASE("26.5, 9.7, 13.29, 16.6, D9b everything at once, on a thread_pool of 8 threads") {
-  with_seeds(1001, [](unsigned seed) {
+  with_seeds(1001, [](unsigned seed, tally& total) {
     net::thread_pool pool(8);
     net::thread_pool other(2);
-    play_on(pool.get_executor(), other.get_executor(), seed, [&] {
+    play_on(pool.get_executor(), other.get_executor(), seed, total, [&] {
       pool.join();
       other.join();
     });
