@@ -112,6 +112,39 @@ def print_tables(medians):
     print_echo(medians)
     print_programs(medians)
     print_degenerate(medians)
+    print_readme_table(medians)
+
+
+README_ROWS = (
+    (OURS, "**async-timer**, a function"), ("timer_awaitable", "**async-timer**, a coroutine"),
+    (LOOP, "`steady_timer`, a callback loop by hand"),
+    ("asio_awaitable", "`steady_timer`, a coroutine loop by hand"), ("libev", "libev"),
+    ("libuv", "libuv"), ("libevent", "libevent"), ("tokio_interval", "tokio, `interval`"),
+    ("go_afterfunc", "Go, `time.AfterFunc`"))
+
+
+def print_readme_table(medians):
+    """CPU per tick and memory, each beside this library's; `(n %)` where so few ticks came in time."""
+    scenarios = [each for each in ("C", "E", "F", "S3") if (OURS, each) in medians]
+    if (OURS, "F") not in medians:
+        return
+    print("\nthe table of the README\n")
+    print("| CPU time per tick | " + " | ".join(SCENARIOS[each].text for each in scenarios) +
+          " | memory of one of 1,000,000 |")
+    print("|---|" + "--:|" * (len(scenarios) + 1))
+    for name, text in README_ROWS:
+        cells = []
+        for scenario in scenarios:
+            m, ours = medians.get((name, scenario)), medians[OURS, scenario]
+            if m is None:
+                cells.append("-")
+                continue
+            cells.append(f"{m['cpu_ns_per_tick'] / ours['cpu_ns_per_tick']:.1f}")
+            if not SCENARIOS[scenario].saturated and m["delivered"] < 0.95:
+                cells[-1] += f" ({100 * m['delivered']:.0f} %)"
+        m = medians.get((name, "F"))
+        cells.append(f"{m['bytes_per_timer'] / medians[OURS, 'F']['bytes_per_timer']:.1f}" if m else "-")
+        print(f"| {text} | " + " | ".join(cells) + " |")
 
 
 def print_bars(results, missing):
