@@ -41,7 +41,7 @@ class faulty_executor {
       given.reset();
       throw std::runtime_error("refused");
     }
-    net::require(io_->get_executor(), net::execution::blocking.never).execute([given] {
+    net::post(io_->get_executor(), [given] {
       const auto own = given;
       std::move (*own)();
     });
