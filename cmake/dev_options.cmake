@@ -1,6 +1,7 @@
 # Options of this project's own builds. Nothing here reaches a user of the library.
 set(ASYNC_TIMER_SANITIZE "" CACHE STRING "Sanitizers: 'address,undefined' or 'thread'")
 option(ASYNC_TIMER_COVERAGE "Record coverage with gcov" OFF)
+option(ASYNC_TIMER_FUZZ "Build the fuzz targets with libFuzzer; needs clang" OFF)
 option(ASYNC_TIMER_WERROR "Warnings are errors" ${PROJECT_IS_TOP_LEVEL})
 set(ASYNC_TIMER_TEST_BACKENDS "boost;standalone" CACHE STRING "Backends that tests are built for")
 
@@ -48,6 +49,9 @@ if(ASYNC_TIMER_SANITIZE)
     # g++ warns of every atomic_thread_fence, the standard library's included.
     target_compile_options(async_timer_dev_options INTERFACE -Wno-tsan)
   endif()
+endif()
+if(ASYNC_TIMER_FUZZ)
+  target_compile_options(async_timer_dev_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 if(ASYNC_TIMER_COVERAGE)
   target_compile_options(async_timer_dev_options INTERFACE --coverage -fprofile-update=atomic)

@@ -416,7 +416,11 @@ class everything {
     if (at == nullptr || !d.one_in(20)) return;
     const std::shared_lock lock(at->mutex, std::try_to_lock);
     if (!lock || !at->timer) return;
-    at->timer->trigger(operations.handler("trigger in a target"));
+    if (at->start_on) {  // not its own any more, but one of every() that may have no executor yet
+      at->timer->trigger(on_elsewhere("trigger in a target"));
+    } else {
+      at->timer->trigger(operations.handler("trigger in a target"));
+    }
     at->timer->wait({.hits = 1, .timeout = 1ms}, on_elsewhere("wait in a target"));
     if (d.one_in(3)) at->timer->cancel(on_elsewhere("cancel in a target"));
   }
