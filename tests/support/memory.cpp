@@ -131,23 +131,23 @@ void* counted(void* begin, std::size_t offset, std::size_t size) noexcept {
   return block;
 }
 
-void* allocate(std::size_t size) noexcept {
+[[maybe_unused]] void* allocate(std::size_t size) noexcept {
   if (is_to_fail()) return nullptr;
   return counted(std::malloc(size + sizeof(header)), sizeof(header), size);
 }
-void* allocate(std::size_t size, std::align_val_t alignment) noexcept {
+[[maybe_unused]] void* allocate(std::size_t size, std::align_val_t alignment) noexcept {
   if (is_to_fail()) return nullptr;
   const auto offset = std::max(static_cast<std::size_t>(alignment), sizeof(header));
   void* begin = nullptr;
   if (posix_memalign(&begin, offset, size + offset) != 0) return nullptr;
   return counted(begin, offset, size);
 }
-void* or_throw(void* block) {
+[[maybe_unused]] void* or_throw(void* block) {
   if (block == nullptr) throw std::bad_alloc();
   return block;
 }
 
-void release(void* block) noexcept {
+[[maybe_unused]] void release(void* block) noexcept {
   if (block == nullptr) return;
   const header before = *(static_cast<header*>(block) - 1);
   blocks.fetch_sub(1, std::memory_order_relaxed);
@@ -174,6 +174,7 @@ std::string readable(const char* mangled) {
 const auto former_handler = std::set_terminate(say_and_abort);
 }  // namespace
 
+#if !defined(ASYNC_TIMER_TEST_SANITIZED)
 void* operator new(std::size_t size) { return or_throw(allocate(size)); }
 void* operator new[](std::size_t size) { return or_throw(allocate(size)); }
 void* operator new(std::size_t size, std::align_val_t at) { return or_throw(allocate(size, at)); }
@@ -202,6 +203,7 @@ void operator delete(void* block, std::align_val_t, const std::nothrow_t&) noexc
 void operator delete[](void* block, std::align_val_t, const std::nothrow_t&) noexcept {
   release(block);
 }
+#endif
 
 namespace test {
 
