@@ -72,7 +72,7 @@ TEST_CASE("22.6, 22.7, D11b cancel_threadsafe: its timeout meets the clean-up") 
 }
 
 TEST_CASE("22.1, 22.2 cancel_threadsafe from two threads, while a third one waits for a tick") {
-  explore("two cancel_threadsafe meet a trigger_threadsafe", {.random = 400}, [](execution& run) {
+  explore("two cancel_threadsafe meet a trigger_threadsafe", one_preemption, [](execution& run) {
     one_timer one(run);
     one.start_sleeping();
     std::string error;
