@@ -104,30 +104,31 @@ TEST_CASE(
 }
 
 TEST_CASE("13.29, 13.10 next meets a value, its own cancellation and the end: no value is lost") {
-  explore("next of a feed meets a value, cancellation and the end", [](execution& run) {
-    one_timer one(run, 2);
-    one.start_sleeping();
-    auto feed = one.t->subscribe();
-    const auto strand = net::make_strand(one.w.io);
-    net::cancellation_signal signal;
-    feed.next(net::bind_cancellation_slot(signal.slot(),
-                                          net::bind_executor(strand, one.done.handler("next"))));
-    run.together([&] { one.w.serve_for(1); }, [&] { one.w.serve(); },
-                 [&] {
-                   net::post(strand, [&] { signal.emit(net::cancellation_type::terminal); });
-                   one.t->request_stop();
-                 });
-    const auto& first = one.done["next"];
-    run.expect(first.text() == "stopped" || first.text() == "2" || first.text().empty(),
-               "the outcome of next is " + first.text());
-    reader reads(feed);
-    reads.begin();
-    one.w.clock.run_until_idle();
-    const auto got = static_cast<int>(reads.values.size()) + (first.value ? 1 : 0);
-    run.expect_equal(got, one.told.ticks - 1, "values read");
-    run.expect_equal(reads.ends, 1, "ends");
-    one.end(run);
-  });
+  explore(
+      "next of a feed meets a value, cancellation and the end", one_preemption, [](execution& run) {
+        one_timer one(run, 2);
+        one.start_sleeping();
+        auto feed = one.t->subscribe();
+        const auto strand = net::make_strand(one.w.io);
+        net::cancellation_signal signal;
+        feed.next(net::bind_cancellation_slot(
+            signal.slot(), net::bind_executor(strand, one.done.handler("next"))));
+        run.together([&] { one.w.serve_for(1); }, [&] { one.w.serve(); },
+                     [&] {
+                       net::post(strand, [&] { signal.emit(net::cancellation_type::terminal); });
+                       one.t->request_stop();
+                     });
+        const auto& first = one.done["next"];
+        run.expect(first.text() == "stopped" || first.text() == "2" || first.text().empty(),
+                   "the outcome of next is " + first.text());
+        reader reads(feed);
+        reads.begin();
+        one.w.clock.run_until_idle();
+        const auto got = static_cast<int>(reads.values.size()) + (first.value ? 1 : 0);
+        run.expect_equal(got, one.told.ticks - 1, "values read");
+        run.expect_equal(reads.ends, 1, "ends");
+        one.end(run);
+      });
 }
 
 TEST_CASE("13.16, D18 two consumers on two threads: each value to one of them, the end to both") {

@@ -41,7 +41,7 @@ struct one_group {
 }  // namespace
 
 TEST_CASE("20.2, 20.8 add meets start and cancel_all: every member is stopped at the end") {
-  explore("add meets start and cancel_all", {.preemptions = 1, .random = 1500}, [](execution& run) {
+  explore("add meets start and cancel_all", one_preemption, [](execution& run) {
     one_group one(run);
     story added;
     run.together(
@@ -61,7 +61,7 @@ TEST_CASE("20.2, 20.8 add meets start and cancel_all: every member is stopped at
 }
 
 TEST_CASE("20.8, 15.10 cancel_all meets the end of a member and another cancel_all") {
-  explore("cancel_all meets the end of a member", [](execution& run) {
+  explore("cancel_all meets the end of a member", one_preemption, [](execution& run) {
     one_group one(run);
     one.start_sleeping();
     const auto cancels = [&](const char* name) {

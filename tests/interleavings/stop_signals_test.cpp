@@ -82,60 +82,85 @@ TEST_CASE("18.1, 18.7, D28 a stop_token fires while the run begins") {
 }
 
 TEST_CASE("18.1, 18.11 the end of another timer meets a tick and cancel, on two threads") {
-  explore("the end of another timer meets cancel", {.preemptions = 1, .random = 1000},
-          [](execution& run) {
-            story told;
-            story other_told;
-            book done;
-            {
-              world w(run, 2);
-              async_timer::timer<int> other{w.io, 1s, other_told.target(), other_told.options()};
-              other_told.start(other);
-              auto options = told.options();
-              options.stop_on = async_timer::stop_when(other);
-              async_timer::timer<int> t{w.io, 1s, told.target(), std::move(options)};
-              told.start(t);
-              w.clock.run_until_idle();
-              run.together([&] { w.serve_for(1); }, [&] { w.serve(); },
-                           [&] {
-                             other.request_stop();
-                             t.cancel(done.handler("cancel"));
-                           });
-              w.finish();
-              run.expect(!t.is_running(), "it runs after both");
-            }
-            done.expect_each_once(run);
-            told.expect_all_over(run);
-            other_told.expect_all_over(run);
-          });
+  explore("the end of another timer meets cancel", one_preemption, [](execution& run) {
+    story told;
+    story other_told;
+    book done;
+    {
+      world w(run, 2);
+      async_timer::timer<int> other{w.io, 1s, other_told.target(), other_told.options()};
+      other_told.start(other);
+      auto options = told.options();
+      options.stop_on = async_timer::stop_when(other);
+      async_timer::timer<int> t{w.io, 1s, told.target(), std::move(options)};
+      told.start(t);
+      w.clock.run_until_idle();
+      run.together([&] { w.serve_for(1); }, [&] { w.serve(); },
+                   [&] {
+                     other.request_stop();
+                     t.cancel(done.handler("cancel"));
+                   });
+      w.finish();
+      run.expect(!t.is_running(), "it runs after both");
+    }
+    done.expect_each_once(run);
+    told.expect_all_over(run);
+    other_told.expect_all_over(run);
+  });
 }
 
 TEST_CASE("18.1, 18.5, D27 an operation completes while cancel lets go of it, on two threads") {
-  explore("an operation as a signal meets cancel", {.preemptions = 1, .random = 1000},
-          [](execution& run) {
-            story told;
-            book done;
-            {
-              world w(run, 2);
-              hand_made signal(w.io);
-              auto options = told.options();
-              options.stop_on =
-                  async_timer::stop_when([&signal](auto handler) { signal(std::move(handler)); });
-              async_timer::timer<int> t{w.io, 1s, told.target(), std::move(options)};
-              told.start(t);
-              w.clock.run_until_idle();
-              run.together(
-                  [&] {
-                    signal.fire();
-                    w.serve();
-                  },
-                  [&] { w.serve(); }, [&] { t.cancel(done.handler("cancel")); });
-              w.finish();
-              run.expect(!t.is_running(), "it runs after both");
-            }
-            done.expect_each_once(run);
-            told.expect_all_over(run);
-          });
+  explore("an operation as a signal meets cancel", one_preemption, [](execution& run) {
+    story told;
+    book done;
+    {
+      world w(run, 2);
+      hand_made signal(w.io);
+      auto options = told.options();
+      options.stop_on =
+          async_timer::stop_when([&signal](auto handler) { signal(std::move(handler)); });
+      async_timer::timer<int> t{w.io, 1s, told.target(), std::move(options)};
+      told.start(t);
+      w.clock.run_until_idle();
+      run.together(
+          [&] {
+            signal.fire();
+            w.serve();
+          },
+          [&] { w.serve(); }, [&] { t.cancel(done.handler("cancel")); });
+      w.finish();
+      run.expect(!t.is_running(), "it runs after both");
+    }
+    done.expect_each_once(run);
+    told.expect_all_over(run);
+  });
+}
+
+TEST_CASE("18.1, 18.9, 16.6 a stop_token fires while the target ends the run by itself") {
+  explore("a stop_token meets the end of the target", [](execution& run) {
+    std::stop_source source;
+    story told;
+    book done;
+    {
+      world w(run);
+      auto options = told.options();
+      options.stop_on = async_timer::stop_when(source.get_token());
+      const auto ends_soon = [&] {
+        if (told.ticks == 1) throw async_timer::end_of_ticks{};
+        return ++told.ticks;
+      };
+      async_timer::timer<int> t{w.io, 1s, ends_soon, std::move(options)};
+      told.start(t);
+      w.clock.run_until_idle();
+      t.wait(done.handler("wait"));
+      run.together([&] { w.serve_for(1); }, [&] { source.request_stop(); });
+      w.finish();
+      run.expect(!t.is_running(), "it runs after its end");
+      run.expect_equal(told.failures, 0, "failures");
+    }
+    done.expect_each_once(run);
+    told.expect_all_over(run);
+  });
 }
 
 TEST_CASE("18.1, D9 a stop_token fires while the handle ends") {

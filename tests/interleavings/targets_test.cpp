@@ -63,59 +63,56 @@ TEST_CASE("15.4, 15.5 cancel meets a suspending target, wherever that is") {
 }
 
 TEST_CASE("15.4, 15.5, 26.5 cancel meets a suspending target on two threads") {
-  explore("cancel meets a suspending target on two threads", {.preemptions = 1, .random = 1500},
+  explore("cancel meets a suspending target on two threads", one_preemption,
           [](execution& run) { interrupt_meets_target(run, 2, false); });
 }
 
 TEST_CASE("15.4, 15.5, 26.5 cancel meets a suspending target on a strand of two threads") {
-  explore("cancel meets a suspending target on a strand", {.preemptions = 1, .random = 1500},
+  explore("cancel meets a suspending target on a strand", one_preemption,
           [](execution& run) { interrupt_meets_target(run, 2, true); });
 }
 
 TEST_CASE(
     "D9, 2.24 the end of the handle meets a suspending target and the next one on its runner") {
-  explore("the end of the handle meets suspending targets", {.preemptions = 1, .random = 1500},
-          [](execution& run) {
-            suspending one(run, 2, false);
-            story other_told;
-            {
-              async_timer::timer<int> other{one.w.io, 1s, other_told.suspending_target(),
-                                            other_told.options()};
-              one.told.start(*one.t);
-              other_told.start(other);
-              run.together([&] { one.w.serve_for(1); }, [&] { one.w.serve(); },
-                           [&] { one.t.reset(); });
-              run.expect(other_told.ticks > 0, "the other one did not tick");
-              other.cancel(one.done.handler("cancel"));
-              one.w.clock.run_until_idle();
-            }
-            one.end(run);
-            other_told.expect_all_over(run);
-          });
+  explore("the end of the handle meets suspending targets", one_preemption, [](execution& run) {
+    suspending one(run, 2, false);
+    story other_told;
+    {
+      async_timer::timer<int> other{one.w.io, 1s, other_told.suspending_target(),
+                                    other_told.options()};
+      one.told.start(*one.t);
+      other_told.start(other);
+      run.together([&] { one.w.serve_for(1); }, [&] { one.w.serve(); }, [&] { one.t.reset(); });
+      run.expect(other_told.ticks > 0, "the other one did not tick");
+      other.cancel(one.done.handler("cancel"));
+      one.w.clock.run_until_idle();
+    }
+    one.end(run);
+    other_told.expect_all_over(run);
+  });
 }
 
 TEST_CASE("26.5, 7.4 the last timer of a lane stops while another one starts there") {
-  explore("the last timer of a lane meets a start", {.preemptions = 1, .random = 1500},
-          [](execution& run) {
-            suspending one(run, 2, true);
-            story other_told;
-            {
-              async_timer::timer<int> other{one.t->get_executor(), 1s,
-                                            other_told.suspending_target(), other_told.options()};
-              one.told.start(*one.t);
-              run.together([&] { one.w.serve(); },
-                           [&] {
-                             one.t->request_stop();
-                             one.w.serve();
-                           },
-                           [&] { other_told.start(other); });
-              run.expect_equal(other_told.ticks, 1, "ticks of the other one");
-              other.cancel(one.done.handler("cancel"));
-              one.w.clock.run_until_idle();
-            }
-            one.end(run);
-            other_told.expect_all_over(run);
-          });
+  explore("the last timer of a lane meets a start", one_preemption, [](execution& run) {
+    suspending one(run, 2, true);
+    story other_told;
+    {
+      async_timer::timer<int> other{one.t->get_executor(), 1s, other_told.suspending_target(),
+                                    other_told.options()};
+      one.told.start(*one.t);
+      run.together([&] { one.w.serve(); },
+                   [&] {
+                     one.t->request_stop();
+                     one.w.serve();
+                   },
+                   [&] { other_told.start(other); });
+      run.expect_equal(other_told.ticks, 1, "ticks of the other one");
+      other.cancel(one.done.handler("cancel"));
+      one.w.clock.run_until_idle();
+    }
+    one.end(run);
+    other_told.expect_all_over(run);
+  });
 }
 
 TEST_CASE("26.5 timers are made on two threads, on one strand: both find the same lane") {
@@ -146,7 +143,7 @@ TEST_CASE("26.5 timers are made on two threads, on one strand: both find the sam
 }
 
 TEST_CASE("26.5, 14.2 a slow target delays no other timer of a context with two threads") {
-  explore("a slow target on two threads", [](execution& run) {
+  explore("a slow target on two threads", one_preemption, [](execution& run) {
     book done;
     story told;
     story slow_told;

@@ -25,6 +25,9 @@ using interleaving::execution;
 using interleaving::explore;
 using interleaving::stage;
 
+/// Is for scenarios of many steps, where two preemptions are too many to go through.
+inline constexpr interleaving::bounds one_preemption{.preemptions = 1, .random = 1500};
+
 /// Is how one operation ended.
 struct entry {
   std::string name;

@@ -4,8 +4,8 @@
 //
 // The environment says what else to do:
 //   ASYNC_TIMER_REPLAY="<scenario>: <trace>"  repeats one interleaving, as a failure prints it
-//   ASYNC_TIMER_SOAK_SECONDS=<n>              explores each scenario at random for its part of that
-//   ASYNC_TIMER_SEED=<n>                      other random interleavings
+//   ASYNC_TIMER_SOAK_SECONDS=<n>              explores all scenarios in turn, at random, for so
+//   long ASYNC_TIMER_SEED=<n>                      begins the random ones with another seed
 #ifndef ASYNC_TIMER_TESTS_INTERLEAVINGS_EXPLORER_EXPLORER_HPP
 #define ASYNC_TIMER_TESTS_INTERLEAVINGS_EXPLORER_EXPLORER_HPP
 
