@@ -34,7 +34,8 @@ class telling_value {
 class telling_timer : public virtual_context {
  public:
   std::function<void()> at_end = [] {};
-  async_timer::timer<telling_value> t{io, 1s, [this] { return telling_value([this] { at_end(); }); }};
+  async_timer::timer<telling_value> t{io, 1s,
+                                      [this] { return telling_value([this] { at_end(); }); }};
 };
 
 /// Is a counting timer whose consumers run on another context, when they are let.
@@ -58,7 +59,8 @@ class late_consumers : public counting_timer {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(telling_timer, "13.7, D19 feed: a value dropped for a newer one may ask the feed") {
+TEST_CASE_FIXTURE(telling_timer,
+                  "13.7, D19 feed: a value dropped for a newer one may ask the feed") {
   const log_recorder log;
   auto feed = t.subscribe({.maxsize = 1});
   int ends = 0;
@@ -112,7 +114,8 @@ TEST_CASE_FIXTURE(late_consumers, "13.29, 13.1 next: three values come back in t
   CHECK(out_of_work());
 }
 
-TEST_CASE_FIXTURE(late_consumers, "13.29 next: what comes back goes to one who waits, and no other") {
+TEST_CASE_FIXTURE(late_consumers,
+                  "13.29 next: what comes back goes to one who waits, and no other") {
   auto feed = t.subscribe();
   take_there(feed, 0);
   const auto other = take(feed);
@@ -126,7 +129,8 @@ TEST_CASE_FIXTURE(late_consumers, "13.29 next: what comes back goes to one who w
   CHECK(out_of_work());
 }
 
-TEST_CASE_FIXTURE(late_consumers, "13.29, 13.8 next: a drop for what came back is told, else none") {
+TEST_CASE_FIXTURE(late_consumers,
+                  "13.29, 13.8 next: a drop for what came back is told, else none") {
   const log_recorder log;
   auto roomy = t.subscribe({.maxsize = 3});
   auto full = t.subscribe({.maxsize = 1, .name = "full"});

@@ -124,7 +124,8 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(elapsed() == 250ms);
 }
 
-TEST_CASE_FIXTURE(virtual_context, "D25 virtual clock: stops short of the end of time, where all is due") {
+TEST_CASE_FIXTURE(virtual_context,
+                  "D25 virtual clock: stops short of the end of time, where all is due") {
   const auto ever = std::chrono::nanoseconds::max();
   times at;
   async_timer::timer t{io, ever, [&] { at.push_back(elapsed()); }};
