@@ -13,10 +13,12 @@
 #include <async_timer/net/parking_place.hpp>
 #include <async_timer/net/tagged_executor.hpp>
 #include <async_timer/scheduler/lane.hpp>
+#include <async_timer/scheduler/retry.hpp>
 #include <atomic>
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <new>
 #include <utility>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
@@ -37,7 +39,7 @@ class async_job {
   ~async_job() = default;
 };
 
-class runner final : public base::ref_counted {
+class runner final : public retry {
  public:
   /// Gets an idle runner of the lane, or a new one, for launch(). Throws when memory ends.
   static base::ref_ptr<runner> acquire(lane& where);
@@ -52,7 +54,8 @@ class runner final : public base::ref_counted {
     return serial_.load(std::memory_order_acquire);
   }
 
-  /// Cancels what that job awaits, unless it has ended by then.
+  /// Cancels what that job awaits, unless it has ended by then. Without memory for it now
+  /// it follows later: the stop of a target that waits for ever can't do without.
   void interrupt(std::uint64_t serial) noexcept;
 
  private:
@@ -87,13 +90,16 @@ class runner final : public base::ref_counted {
   /// Comes back with a fresh handler, so that references_ counts no temporary of the last one.
   net::awaitable<void> settle();
   void resume();
+  bool try_now() noexcept override;
+  void interrupt_here(std::uint64_t serial);
 
   base::ref_ptr<lane> lane_;
   base::ref_ptr<executor_tag> tag_;
   net::cancellation_signal signal_;
   parking_place parked_;
   base::atomic<std::uint64_t> serial_{0};
-  base::ref_ptr<runner> next_idle_;  ///< guarded by the lane
+  std::atomic<std::uint64_t> to_interrupt_{0};  ///< the serial of the job
+  base::ref_ptr<runner> next_idle_;             ///< guarded by the lane
 
   // From here on only touched by handlers on the runner's executor, or before it is launched.
   async_job* job_ = nullptr;
@@ -183,19 +189,39 @@ inline void runner::launch(async_job& job, const void* owner) noexcept {
 }
 
 inline void runner::interrupt(std::uint64_t serial) noexcept {
+  to_interrupt_.store(serial, std::memory_order_release);
+  if (!try_now()) {
+    try_again(lane_->owner());
+  }
+}
+
+inline bool runner::try_now() noexcept {
   try {
-    net::post(tag_->serial(true), [self = base::ref_ptr<runner>(this), serial] {
-      if (self->serial() != serial || self->ended_serial_ == serial) {
-        return;
-      }
-      if (self->begun_) {
-        self->signal_.emit(net::cancellation_type::terminal);
-      } else {
-        self->interrupted_ = true;
-      }
+    net::post(tag_->serial(true), [self = base::ref_ptr<runner>(this),
+                                   serial = to_interrupt_.load(std::memory_order_acquire)] {
+      self->interrupt_here(serial);
     });
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
   } catch (...) {
-    // No memory: the stop then waits for the end of the tick, as it does for a plain target.
+    return true;  // a broken executor: the stop waits for the end of the tick, as for a plain
+                  // target
+  }
+}
+
+inline void runner::interrupt_here(std::uint64_t serial) {
+  if (this->serial() != serial || ended_serial_ == serial) {
+    return;
+  }
+  if (!begun_) {
+    interrupted_ = true;
+    return;
+  }
+  try {
+    signal_.emit(net::cancellation_type::terminal);
+  } catch (const std::bad_alloc&) {
+    try_again(lane_->owner());
   }
 }
 

@@ -10,7 +10,9 @@
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/errors.hpp>
 #include <async_timer/net/executor.hpp>
+#include <async_timer/net/tagged_executor.hpp>
 #include <async_timer/scheduler/lane.hpp>
+#include <async_timer/scheduler/retry.hpp>
 #include <async_timer/scheduler/scheduler.hpp>
 #include <async_timer/timer/core.hpp>
 #include <async_timer/timer/report.hpp>
@@ -18,6 +20,7 @@
 #include <cstddef>
 #include <exception>
 #include <mutex>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -34,7 +37,7 @@ class armed_signal : public base::ref_counted {
   virtual void abandon() noexcept {}
 };
 
-class stop_watch final : public base::ref_counted {
+class stop_watch final : public retry {
  public:
   /// @param timer  has an active run until disarm() or abandon()
   /// @param where  of that run
@@ -54,8 +57,12 @@ class stop_watch final : public base::ref_counted {
   void finished(const std::exception_ptr& failure) noexcept;
   /// Keeps an armed signal until the release; on the executor.
   void keep(base::ref_ptr<armed_signal> armed) { armed_.push_back(std::move(armed)); }
-  [[nodiscard]] const net::any_io_executor& executor() const noexcept { return executor_; }
-  [[nodiscard]] const net::any_io_executor& plain_executor() const noexcept { return plain_; }
+  [[nodiscard]] net::any_io_executor executor() const {
+    return net::any_io_executor(tagged_executor(serial_));
+  }
+  [[nodiscard]] const net::any_io_executor& plain_executor() const noexcept {
+    return serial_->plain();
+  }
 
  private:
   // A signal that has finished by the start needs some rounds of the executor to say so: one to
@@ -84,9 +91,17 @@ class stop_watch final : public base::ref_counted {
     base::ref_ptr<stop_watch> self_;
     void (stop_watch::*step_)() noexcept;
   };
-  void post_step(const net::any_io_executor& executor, void (stop_watch::*step)() noexcept) {
-    net::post(executor, posted_step(*this, step));
+  void post_step(void (stop_watch::*step)() noexcept) {
+    net::post(serial_->serial(true), posted_step(*this, step));
   }
+  /// Posts the release; false: there was no memory. With the lock held.
+  bool post_let_go() noexcept;
+  bool try_now() noexcept override {
+    const std::scoped_lock lock(lock_);
+    return !has_begun_ || post_let_go();
+  }
+  void give_up() noexcept override { step_dropped(); }
+
   void step_dropped() noexcept;
   void arm() noexcept;
   void go_round() noexcept;
@@ -103,10 +118,9 @@ class stop_watch final : public base::ref_counted {
 
   base::word_lock lock_;
   timer_core* timer_;       ///< null when a signal has finished or the run is over; guarded
-  bool has_begun_ = false;  ///< the executors are set, and their context lives; guarded
+  bool has_begun_ = false;  ///< the executor is set, and its context lives; guarded
   const base::ref_ptr<lane> lane_;
-  net::any_io_executor plain_;
-  net::any_io_executor executor_;
+  base::ref_ptr<executor_tag> serial_;  ///< nobody's tag; its copies need no memory
 
   // Touched on the executor only, and while no other thread can be there.
   stop_signals signals_;
@@ -116,17 +130,17 @@ class stop_watch final : public base::ref_counted {
 
 inline void stop_watch::begin(const net::any_io_executor& plain) noexcept {
   try {
-    auto serial = serial_over(plain);
+    auto serial = base::ref_ptr<executor_tag>::adopt(new executor_tag(plain));
+    serial->begin_tracking();
     {
       const std::scoped_lock lock(lock_);
       if (timer_ == nullptr) {
         return;
       }
-      plain_ = plain;
-      executor_ = serial;
+      serial_ = std::move(serial);
       has_begun_ = true;
     }
-    post_step(serial, &stop_watch::arm);
+    post_step(&stop_watch::arm);
   } catch (...) {
     // No memory: a run that its signals could not stop must not go on.
     finished(std::current_exception());
@@ -151,7 +165,7 @@ inline void stop_watch::go_round() noexcept {
   }
   try {
     if (rounds_left_-- > 0) {
-      post_step(executor_, &stop_watch::go_round);
+      post_step(&stop_watch::go_round);
       return;
     }
   } catch (...) {
@@ -174,13 +188,19 @@ inline void stop_watch::disarm() noexcept {
   // that one's threads, and may meet the end of this context.
   const std::scoped_lock lock(lock_);
   timer_ = nullptr;
-  if (!has_begun_) {
-    return;
+  if (has_begun_ && !post_let_go()) {
+    try_again(lane_->owner());
   }
+}
+
+inline bool stop_watch::post_let_go() noexcept {
   try {
-    post_step(executor_, &stop_watch::let_go);
+    post_step(&stop_watch::let_go);
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
   } catch (...) {
-    // No memory: the signals stay until they finish by themselves, and reach nobody.
+    return true;  // a broken executor: the signals stay until they finish, and reach nobody
   }
 }
 
@@ -199,13 +219,12 @@ inline void stop_watch::drop_signals() noexcept {
   for (const auto& each : armed) {
     each->abandon();
   }
-  plain_ = {};
-  executor_ = {};
+  serial_ = {};
 }
 
 inline void stop_watch::step_dropped() noexcept {
   // The run is over, but its context went away before the signals were let go. Without memory for
-  // the step they stay; that is told with the lock held, in disarm().
+  // the step it is posted again; that is told with the lock held.
   if (lane_->owner().is_dead() && lock_.try_lock()) {
     timer_ = nullptr;
     has_begun_ = false;

@@ -300,10 +300,11 @@ inline void scheduler::post_turn() noexcept {
     return;
   }
   try {
-    net::post(own_, posted_turn{shared_from_this()});
+    post_to_context(own_, posted_turn{shared_from_this(), reserved_allocator<void>(turn_memory_)});
     turn_posted_ = true;
   } catch (...) {
-    // No memory: the next call of anybody, or the driver, tries again.
+    // No memory, and neither an io_context nor a thread_pool: the next call of anybody, or the
+    // driver, tries again.
   }
 }
 
