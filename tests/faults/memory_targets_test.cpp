@@ -8,6 +8,7 @@
 
 #include "support/generators.hpp"
 #include "support/stage.hpp"
+#include "support/tokens.hpp"
 
 using namespace test;
 using async_timer::timer;
@@ -41,6 +42,14 @@ net::awaitable<void> hop() {
 net::awaitable<int> answer_later(counted_capture) {
   auto hopping = hop();
   co_await std::move(hopping);
+  co_return 42;
+}
+/// Ends when it is cancelled, and needs no memory for that.
+net::awaitable<int> wait_for_ever(counted_capture) {
+  auto executor = co_await net::this_coro::executor;
+  net::steady_timer never(executor, std::chrono::steady_clock::time_point::max());
+  auto wait = never.async_wait(compat::as_tuple(net::use_awaitable));
+  co_await std::move(wait);
   co_return 42;
 }
 net::awaitable<std::string> text_at_once(counted_capture) { co_return long_text; }
@@ -127,4 +136,24 @@ TEST_CASE("no memory: a callable that makes a coro") {
                           [c = on.capture(), executor] { return coro_up(executor, 1, 1'000); });
       },
       spared_for_asio::some);
+}
+
+TEST_CASE("no memory: the stop of a target that waits for ever") {
+  const auto scenario = [](stage& on) {
+    const auto t = [&on] {
+      const spared_memory ours;
+      auto made =
+          std::make_unique<timer<int>>(on.io, 1s, [c = on.capture()] { return wait_for_ever(c); });
+      made->start();
+      on.settle();
+      return made;
+    }();
+    on.begin_cancellable("cancel", [&](auto handler) { t->cancel(std::move(handler)); });
+    on.settle();
+    t->request_stop();  // if that could not be begun
+    on.settle();
+    CHECK_FALSE(t->is_running());
+    on.calm();
+  };
+  fail_each(scenario, spared_for_asio::some);
 }
