@@ -98,7 +98,7 @@ class runner final : public retry {
   net::cancellation_signal signal_;
   parking_place parked_;
   base::atomic<std::uint64_t> serial_{0};
-  std::atomic<std::uint64_t> to_interrupt_{0};  ///< the serial of the job
+  std::atomic<std::uint64_t> to_interrupt_{0};  ///< the serial of the latest job to be cancelled
   base::ref_ptr<runner> next_idle_;             ///< guarded by the lane
 
   // From here on only touched by handlers on the runner's executor, or before it is launched.
@@ -189,7 +189,11 @@ inline void runner::launch(async_job& job, const void* owner) noexcept {
 }
 
 inline void runner::interrupt(std::uint64_t serial) noexcept {
-  to_interrupt_.store(serial, std::memory_order_release);
+  // Who is late, with a job that is over, must not take the place of one that waits for memory.
+  auto latest = to_interrupt_.load(std::memory_order_relaxed);
+  while (latest < serial && !to_interrupt_.compare_exchange_weak(
+                                latest, serial, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+  }
   if (!try_now()) {
     try_again(lane_->owner());
   }

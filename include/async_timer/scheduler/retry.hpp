@@ -4,10 +4,12 @@
 #define ASYNC_TIMER_SCHEDULER_RETRY_HPP
 
 #include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/schedule_point.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/scheduler/schedule_node.hpp>
 #include <async_timer/scheduler/scheduler.hpp>
 #include <atomic>
+#include <exception>
 #include <optional>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
@@ -52,6 +54,7 @@ class retry : public base::ref_counted, private schedule_node {
     release();
     return std::nullopt;
   }
+  void on_lost(const std::exception_ptr&) noexcept final { on_shutdown(); }
   void on_shutdown() noexcept final {
     is_trying_.store(false, std::memory_order_release);
     give_up();
@@ -59,7 +62,7 @@ class retry : public base::ref_counted, private schedule_node {
   }
 
   scheduler* clock_ = nullptr;
-  std::atomic<bool> is_trying_{false};
+  base::atomic<bool> is_trying_{false};
 };
 
 }  // namespace detail

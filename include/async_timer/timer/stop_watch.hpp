@@ -17,10 +17,12 @@
 #include <async_timer/timer/core.hpp>
 #include <async_timer/timer/report.hpp>
 #include <async_timer/timer/stop_signals.hpp>
+#include <atomic>
 #include <cstddef>
 #include <exception>
 #include <mutex>
 #include <new>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -119,6 +121,7 @@ class stop_watch final : public retry {
   base::word_lock lock_;
   timer_core* timer_;       ///< null when a signal has finished or the run is over; guarded
   bool has_begun_ = false;  ///< the executor is set, and its context lives; guarded
+  std::atomic<std::thread::id> poster_{};  ///< the thread that posts the release, if one does
   const base::ref_ptr<lane> lane_;
   base::ref_ptr<executor_tag> serial_;  ///< nobody's tag; its copies need no memory
 
@@ -186,22 +189,29 @@ inline void stop_watch::let_go() noexcept {
 inline void stop_watch::disarm() noexcept {
   // The lock is held while posting, so that abandon() waits for it: another timer's end is told on
   // that one's threads, and may meet the end of this context.
-  const std::scoped_lock lock(lock_);
-  timer_ = nullptr;
-  if (has_begun_ && !post_let_go()) {
+  bool is_done = true;
+  {
+    const std::scoped_lock lock(lock_);
+    timer_ = nullptr;
+    is_done = !has_begun_ || post_let_go();
+  }
+  if (!is_done) {
     try_again(lane_->owner());
   }
 }
 
 inline bool stop_watch::post_let_go() noexcept {
+  bool is_done = true;
+  poster_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   try {
     post_step(&stop_watch::let_go);
-    return true;
   } catch (const std::bad_alloc&) {
-    return false;
+    is_done = false;
   } catch (...) {
-    return true;  // a broken executor: the signals stay until they finish, and reach nobody
+    // A broken executor: the signals stay until they finish, and reach nobody.
   }
+  poster_.store({}, std::memory_order_relaxed);
+  return is_done;
 }
 
 inline void stop_watch::abandon() noexcept {
@@ -223,14 +233,20 @@ inline void stop_watch::drop_signals() noexcept {
 }
 
 inline void stop_watch::step_dropped() noexcept {
-  // The run is over, but its context went away before the signals were let go. Without memory for
-  // the step it is posted again; that is told with the lock held.
-  if (lane_->owner().is_dead() && lock_.try_lock()) {
-    timer_ = nullptr;
-    has_begun_ = false;
-    lock_.unlock();
-    drop_signals();
+  // The run is over, but its context went away before the signals were let go. A step that could
+  // not even be posted is told here with the lock held, and is tried again.
+  if (poster_.load(std::memory_order_relaxed) == std::this_thread::get_id() ||
+      !lane_->owner().is_dead()) {
+    return;
   }
+  {
+    const std::scoped_lock lock(lock_);
+    timer_ = nullptr;
+    if (!std::exchange(has_begun_, false)) {
+      return;
+    }
+  }
+  drop_signals();
 }
 
 inline void stop_watch::finished(const std::exception_ptr& failure) noexcept {

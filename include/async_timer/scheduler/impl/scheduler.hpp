@@ -243,7 +243,8 @@ inline void scheduler::tell_lost(schedule_node& node) noexcept {
   if (dead) {
     node.on_shutdown();
   } else {
-    node.on_lost(dropped_a_tick());
+    node.on_lost(base::error_of<timer_error>(
+        "the timer's executor dropped a tick: it is out of memory or shut down"));
   }
 }
 
