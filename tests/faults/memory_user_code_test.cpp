@@ -16,9 +16,10 @@ using async_timer::timer;
 // Not unnamed: memory.cpp knows a function by its name, which one with such a type hasn't outside.
 namespace test {
 
-/// Is a value whose every copy takes memory.
+/// Is a value whose every copy takes memory. The one that comes with an error takes none, as it is
+/// made where nothing but the handler could be told that it can't.
 struct heavy {
-  std::vector<int> parts = std::vector<int>(16, 42);
+  std::vector<int> parts;
 };
 
 /// Takes memory that may fail, and counts what it has not been given back.
@@ -29,7 +30,8 @@ class counting_allocator {
 
   explicit counting_allocator(int& held) noexcept : held_(&held) {}
   template <class U>
-  counting_allocator(const counting_allocator<U>& other) noexcept : held_(other.held()) {}  // NOLINT
+  counting_allocator(const counting_allocator<U>& other) noexcept
+      : held_(other.held()) {}  // NOLINT
 
   [[nodiscard]] T* allocate(std::size_t n) {
     T* const made = std::allocator<T>().allocate(n);
@@ -77,8 +79,10 @@ TEST_CASE("no memory: values that take some to be copied, for handlers with thei
     CAPTURE(name);
     fail_each([initiate](stage& on) {
       int& held = on.captures;  // which must be none at the end
-      const auto t = on.make(
-          [&] { return timer<heavy>(on.io, 1s, [c = on.capture()] { return heavy(); }); });
+      const auto t = on.make([&] {
+        return timer<heavy>(on.io, 1s,
+                            [c = on.capture()] { return heavy{std::vector<int>(16, 42)}; });
+      });
       if (!t || !on.attempt([&] { t->start(); })) return;
       on.pass(100ms);
       auto feed = on.make([&] { return t->subscribe(); });
@@ -88,9 +92,8 @@ TEST_CASE("no memory: values that take some to be copied, for handlers with thei
         });
       }
       if (feed) {
-        on.begin("feed", [&](auto handler) {
-          feed->next(handler_with_memory(std::move(handler), held));
-        });
+        on.begin("feed",
+                 [&](auto handler) { feed->next(handler_with_memory(std::move(handler), held)); });
       }
       on.pass(2s);
       t->request_stop();

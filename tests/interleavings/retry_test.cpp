@@ -43,9 +43,8 @@ class chore final : public detail::retry {
     if (failures_left_.fetch_sub(1, std::memory_order_acq_rel) > 0) return false;
     // Two attempts may meet, when one was asked for during the other.
     int seen = notes_->seen.load(std::memory_order_acquire);
-    while (seen < known &&
-           !notes_->seen.compare_exchange_weak(seen, known, std::memory_order_acq_rel,
-                                               std::memory_order_acquire)) {
+    while (seen < known && !notes_->seen.compare_exchange_weak(
+                               seen, known, std::memory_order_acq_rel, std::memory_order_acquire)) {
     }
     return true;
   }

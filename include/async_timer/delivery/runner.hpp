@@ -10,6 +10,7 @@
 #include <async_timer/base/ref_ptr.hpp>
 #include <async_timer/base/schedule_point.hpp>
 #include <async_timer/net/asio.hpp>
+#include <async_timer/net/inline_executor.hpp>
 #include <async_timer/net/parking_place.hpp>
 #include <async_timer/net/tagged_executor.hpp>
 #include <async_timer/scheduler/lane.hpp>
@@ -176,7 +177,7 @@ inline void runner::launch(async_job& job, const void* owner) noexcept {
     if (std::exchange(fresh_, false)) {
       // The handler keeps the signal until Asio is done with it, which is after the coroutine's
       // end. It is called by an executor that needs no memory: what fails there comes out of run().
-      auto ended = net::bind_executor(net::system_executor(), [self](const std::exception_ptr&) {});
+      auto ended = net::bind_executor(inline_executor(), [self](const std::exception_ptr&) {});
       net::co_spawn(net::any_io_executor(tagged_executor(tag_)), serve(keeper(*this)),
                     net::bind_cancellation_slot(signal_.slot(), std::move(ended)));
       tag_->begin_tracking();  // not before: the runner's own coroutine is no work
@@ -191,8 +192,9 @@ inline void runner::launch(async_job& job, const void* owner) noexcept {
 inline void runner::interrupt(std::uint64_t serial) noexcept {
   // Who is late, with a job that is over, must not take the place of one that waits for memory.
   auto latest = to_interrupt_.load(std::memory_order_relaxed);
-  while (latest < serial && !to_interrupt_.compare_exchange_weak(
-                                latest, serial, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+  while (latest < serial &&
+         !to_interrupt_.compare_exchange_weak(latest, serial, std::memory_order_acq_rel,
+                                              std::memory_order_relaxed)) {
   }
   if (!try_now()) {
     try_again(lane_->owner());
