@@ -72,19 +72,19 @@ TEST_CASE("22.6, 22.7, D11b cancel_threadsafe: its timeout meets the clean-up") 
 }
 
 TEST_CASE("22.1, 22.2 cancel_threadsafe from two threads, while a third one waits for a tick") {
-  explore("two cancel_threadsafe meet a trigger_threadsafe",
-          {.preemptions = 1, .interleavings = 100'000, .random = 1500}, [](execution& run) {
-            one_timer one(run);
-            one.start_sleeping();
-            std::string error;
-            const auto cancels = [&] {
-              one.t->cancel_threadsafe();
-              run.expect_equal(one.told.stops, 1, "on_stop calls when it returned");
-            };
-            run.together([&] { one.w.serve(); }, cancels, cancels,
-                         [&] { error = thrown_by([&] { one.t->trigger_threadsafe(); }); });
-            run.expect(error == "" || error == "stopped" || error == "not_running",
-                       "it threw " + error);
-            one.end(run);
-          });
+  explore_long("two cancel_threadsafe meet a trigger_threadsafe", {.random = 400},
+               {.preemptions = 1, .interleavings = 100'000, .random = 1500}, [](execution& run) {
+                 one_timer one(run);
+                 one.start_sleeping();
+                 std::string error;
+                 const auto cancels = [&] {
+                   one.t->cancel_threadsafe();
+                   run.expect_equal(one.told.stops, 1, "on_stop calls when it returned");
+                 };
+                 run.together([&] { one.w.serve(); }, cancels, cancels,
+                              [&] { error = thrown_by([&] { one.t->trigger_threadsafe(); }); });
+                 run.expect(error == "" || error == "stopped" || error == "not_running",
+                            "it threw " + error);
+                 one.end(run);
+               });
 }

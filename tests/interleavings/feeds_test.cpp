@@ -104,8 +104,9 @@ TEST_CASE(
 }
 
 TEST_CASE("13.29, 13.10 next meets a value, its own cancellation and the end: no value is lost") {
-  explore(
-      "next of a feed meets a value, cancellation and the end", one_preemption, [](execution& run) {
+  explore_long(
+      "next of a feed meets a value, cancellation and the end", {}, one_preemption,
+      [](execution& run) {
         one_timer one(run, 2);
         one.start_sleeping();
         auto feed = one.t->subscribe();

@@ -61,7 +61,7 @@ TEST_CASE("20.2, 20.8 add meets start and cancel_all: every member is stopped at
 }
 
 TEST_CASE("20.8, 15.10 cancel_all meets the end of a member and another cancel_all") {
-  explore("cancel_all meets the end of a member", one_preemption, [](execution& run) {
+  explore_long("cancel_all meets the end of a member", {}, one_preemption, [](execution& run) {
     one_group one(run);
     one.start_sleeping();
     const auto cancels = [&](const char* name) {

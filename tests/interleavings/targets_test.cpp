@@ -143,7 +143,7 @@ TEST_CASE("26.5 timers are made on two threads, on one strand: both find the sam
 }
 
 TEST_CASE("26.5, 14.2 a slow target delays no other timer of a context with two threads") {
-  explore("a slow target on two threads", one_preemption, [](execution& run) {
+  explore_long("a slow target on two threads", {}, one_preemption, [](execution& run) {
     book done;
     story told;
     story slow_told;

@@ -181,7 +181,7 @@ TEST_CASE("10.10, 10.11, 10.14 a deadline meets the tick that it waits for, on t
 }
 
 TEST_CASE("10.11, 10.17 a deadline meets a stop, on two threads") {
-  explore("a deadline meets a stop", one_preemption, [](execution& run) {
+  explore_long("a deadline meets a stop", {}, one_preemption, [](execution& run) {
     one_timer one(run, 2);
     one.start_sleeping();
     one.t->wait({.hits = 9, .timeout = 1s}, one.done.handler("wait"));

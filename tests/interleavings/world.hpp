@@ -28,6 +28,14 @@ using interleaving::stage;
 /// Is for scenarios of many steps, where two preemptions are too many to go through.
 inline constexpr interleaving::bounds one_preemption{.preemptions = 1, .random = 1500};
 
+/// Explores a scenario that has too many interleavings of two preemptions to go through: as many of
+/// them as the bounds allow, and then all of one.
+inline void explore_long(const std::string& name, const interleaving::bounds& two,
+                         const interleaving::bounds& one, const interleaving::scenario& what) {
+  explore(name, two, what);
+  explore(name + ", one preemption", one, what);
+}
+
 /// Is how one operation ended.
 struct entry {
   std::string name;

@@ -98,6 +98,27 @@ class counting_timer : public virtual_context {
   }
 };
 
+/// Is a counting timer whose feed is consumed on another context, so that a completion can be held
+/// back between the hand-over of the value and the call of the handler.
+class held_consumers : public counting_timer {
+ public:
+  net::io_context there{1};
+
+  struct one {
+    net::cancellation_signal signal;
+    std::shared_ptr<taken<int>> got = std::make_shared<taken<int>>();
+  };
+  void take_there(async_timer::subscription<int>& feed, one& by) {
+    feed.next(
+        net::bind_cancellation_slot(by.signal.slot(), net::bind_executor(there, into(by.got))));
+  }
+  void run_there() {
+    there.restart();
+    there.poll();
+  }
+  static void cancel(one& by) { by.signal.emit(net::cancellation_type::total); }
+};
+
 }  // namespace test
 
 #endif  // ASYNC_TIMER_TESTS_SUPPORT_FEEDS_HPP
