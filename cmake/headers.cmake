@@ -32,13 +32,16 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/net/asio.hpp
     include/async_timer/net/errors.hpp
     include/async_timer/net/executor.hpp
+    include/async_timer/net/inline_executor.hpp
     include/async_timer/net/operation.hpp
     include/async_timer/net/parking_place.hpp
+    include/async_timer/net/reserved_memory.hpp
     include/async_timer/net/tagged_executor.hpp
     include/async_timer/net/token.hpp
     include/async_timer/scheduler/impl/scheduler.hpp
     include/async_timer/scheduler/impl/shutdown.hpp
     include/async_timer/scheduler/lane.hpp
+    include/async_timer/scheduler/retry.hpp
     include/async_timer/scheduler/schedule_node.hpp
     include/async_timer/scheduler/scheduler.hpp
     include/async_timer/scheduler/scheduler_service.hpp

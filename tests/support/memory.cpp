@@ -16,6 +16,7 @@
 #include <initializer_list>
 #include <memory>
 #include <new>
+#include <string_view>
 
 namespace {
 
@@ -57,23 +58,25 @@ bool contains(const char* name, std::initializer_list<const char*> parts) {
                      [&](const char* part) { return std::strstr(name, part) != nullptr; });
 }
 
-// Where an exception ends the process: in destructors of Asio that allocate, of a strand that goes
-// on, of a coroutine and of a coro that are to be unwound; and where a strand is made.
+// Where an exception ends the process: in destructors of Asio that allocate, of a coroutine and of
+// a coro that are to be unwound; where a strand is made, and asked for its properties.
 bool ends_the_process(const char* name) {
   const auto is_destructor_of = [&](const char* what) {
     return contains(name, {what, "D1Ev"}) || contains(name, {what, "D2Ev"});
   };
-  return contains(name, {"on_invoker_exit"}) || is_destructor_of("16awaitable_threadI") ||
-         is_destructor_of("12experimental4coroI") ||
-         contains(name, {"strand_executor_service", "create_implementation"});
+  return is_destructor_of("16awaitable_threadI") || is_destructor_of("12experimental4coroI") ||
+         contains(name, {"strand_executor_service", "create_implementation"}) ||
+         contains(name, {"any_executor", "query_fn_non_void"});
 }
-// Where a strand has taken a function and is then refused by the executor below it, after which it
-// never runs any.
-bool is_io_executor(const char* name) {
-  return contains(name, {"io_context", "19basic_executor_type", "7execute"});
+// Where a strand asks the executor below it to run it. If that fails after a function was added it
+// never runs any; if it fails when a strand goes on, the process ends.
+bool asks_to_run_a_strand(const char* name) {
+  return contains(name, {"7executeI", "23strand_executor_service7invokerI"});
 }
-bool is_strand(const char* name) {
-  return contains(name, {"23strand_executor_service", "10do_execute"});
+bool is_run_of_a_strand(std::string_view name) {
+  return (name.starts_with("_ZN5boost4asio6detail23strand_executor_service7invokerI") ||
+          name.starts_with("_ZN4asio6detail23strand_executor_service7invokerI")) &&
+         name.ends_with("clEv");
 }
 // Where a coroutine awaits an operation that can't be begun. Before Asio 1.23 that ends the
 // process, later it ends the coroutine and comes out of run(). The library's own must not do so.
@@ -87,30 +90,93 @@ bool posts_a_completion(const char* name) {
   return contains(name, {"operation_with", "8complete"});
 }
 
+// Where Asio passes a handler on through a type-erased executor, which comes out of run().
+bool passes_a_handler_on(const char* name) {
+  return contains(name, {"15work_dispatcherI", "clEv"}) ||
+         contains(name, {"17handler_work_base", "8dispatch"});
+}
+bool is_run_of_a_handler(const char* name) {
+  return contains(name, {"17executor_function", "8complete"}) ||
+         contains(name, {"16awaitable_threadI", "4pumpEv"});
+}
+
+/// Is what a function's name says about an allocation below it.
+enum trait : std::uint8_t {
+  known = 1,
+  fatal = 2,            // whatever is between
+  asks_for_strand = 4,  // fatal unless a strand runs between
+  runs_strand = 8,
+  begins_operation = 16,  // fatal unless it is a runner's own
+  runner_waits = 32,
+  passes_handler = 64,  // fatal unless a handler runs between
+  runs_handler = 128,
+};
+std::uint8_t traits_of(const char* name) {
+  int all = known;
+  if (ends_the_process(name)) all |= fatal;
+  if (asks_to_run_a_strand(name)) all |= asks_for_strand;
+  if (is_run_of_a_strand(name)) all |= runs_strand;
+  if (begins_for_a_coroutine(name)) all |= begins_operation;
+  if (is_a_runner(name)) all |= runner_waits;
+  if (passes_a_handler_on(name)) all |= passes_handler;
+  if (is_run_of_a_handler(name)) all |= runs_handler;
+  return static_cast<std::uint8_t>(all);
+}
+
+/// Looks up what is known of a place in the program; names are found slowly, and again and again.
+struct place {
+  void* address = nullptr;
+  std::uint8_t traits = 0;
+  bool completes = false;
+};
+const place& look_up(void* address) {
+  static thread_local std::array<place, 1 << 15> places{};
+  const auto hash = (reinterpret_cast<std::uintptr_t>(address) * 0x9E3779B97F4A7C15U) >> 49;
+  for (auto at = static_cast<std::size_t>(hash);; at = (at + 1) % places.size()) {
+    place& found = places[at];
+    if (found.address == address) return found;
+    if (found.address != nullptr) continue;
+    found.address = address;
+    Dl_info info;
+    if (dladdr(address, &info) != 0 && info.dli_sname != nullptr) {
+      found.traits = traits_of(info.dli_sname);
+      found.completes = posts_a_completion(info.dli_sname);
+    }
+    return found;
+  }
+}
+
+/// Tells whether Asio can't let an allocation fail, from the functions around it, inmost first.
+bool is_fatal(const stack& at, bool& completes) {
+  int between = 0;
+  for (int i = 0; i < at.depth; ++i) {
+    const place& here = look_up(at.frames[static_cast<std::size_t>(i)]);
+    between |= here.traits;
+    completes = completes || here.completes;
+    if ((here.traits & fatal) != 0 ||
+        ((here.traits & asks_for_strand) != 0 && (between & runs_strand) == 0) ||
+        ((here.traits & begins_operation) != 0 && (between & runner_waits) == 0) ||
+        ((here.traits & passes_handler) != 0 && (between & runs_handler) == 0)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /// Tells whether this allocation is to fail, and counts it.
 bool is_to_fail() {
   if (current.spared > 0 || current.left_to_fail == 0 || --current.until_first > 0) return false;
   const test::spared_memory ours;
   stack here;
   here.take();
-  bool fatal = false;
-  bool below_strand = false;
-  bool in_runner = false;
-  bool in_completion = false;
-  here.each_name([&](const char* name) {
-    in_runner = in_runner || is_a_runner(name);
-    below_strand = below_strand || is_io_executor(name);
-    fatal = fatal || ends_the_process(name) || (below_strand && is_strand(name)) ||
-            (!in_runner && begins_for_a_coroutine(name));
-    in_completion = in_completion || posts_a_completion(name);
-  });
-  if (fatal) {
+  bool completes = false;
+  if (is_fatal(here, completes)) {
     ++current.outcome.spared_for_asio;
     return false;
   }
   --current.left_to_fail;
   if (current.outcome.failures++ == 0) current.first_failure = here;
-  current.outcome.in_completions += in_completion ? 1 : 0;
+  current.outcome.in_completions += completes ? 1 : 0;
   return true;
 }
 

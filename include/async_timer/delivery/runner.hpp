@@ -10,13 +10,16 @@
 #include <async_timer/base/ref_ptr.hpp>
 #include <async_timer/base/schedule_point.hpp>
 #include <async_timer/net/asio.hpp>
+#include <async_timer/net/inline_executor.hpp>
 #include <async_timer/net/parking_place.hpp>
 #include <async_timer/net/tagged_executor.hpp>
 #include <async_timer/scheduler/lane.hpp>
+#include <async_timer/scheduler/retry.hpp>
 #include <atomic>
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <new>
 #include <utility>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
@@ -37,7 +40,7 @@ class async_job {
   ~async_job() = default;
 };
 
-class runner final : public base::ref_counted {
+class runner final : public retry {
  public:
   /// Gets an idle runner of the lane, or a new one, for launch(). Throws when memory ends.
   static base::ref_ptr<runner> acquire(lane& where);
@@ -52,7 +55,8 @@ class runner final : public base::ref_counted {
     return serial_.load(std::memory_order_acquire);
   }
 
-  /// Cancels what that job awaits, unless it has ended by then.
+  /// Cancels what that job awaits, unless it has ended by then. Without memory for it now
+  /// it follows later: the stop of a target that waits for ever can't do without.
   void interrupt(std::uint64_t serial) noexcept;
 
  private:
@@ -87,13 +91,16 @@ class runner final : public base::ref_counted {
   /// Comes back with a fresh handler, so that references_ counts no temporary of the last one.
   net::awaitable<void> settle();
   void resume();
+  bool try_now() noexcept override;
+  void interrupt_here(std::uint64_t serial);
 
   base::ref_ptr<lane> lane_;
   base::ref_ptr<executor_tag> tag_;
   net::cancellation_signal signal_;
   parking_place parked_;
   base::atomic<std::uint64_t> serial_{0};
-  base::ref_ptr<runner> next_idle_;  ///< guarded by the lane
+  std::atomic<std::uint64_t> to_interrupt_{0};  ///< the serial of the latest job to be cancelled
+  base::ref_ptr<runner> next_idle_;             ///< guarded by the lane
 
   // From here on only touched by handlers on the runner's executor, or before it is launched.
   async_job* job_ = nullptr;
@@ -170,7 +177,7 @@ inline void runner::launch(async_job& job, const void* owner) noexcept {
     if (std::exchange(fresh_, false)) {
       // The handler keeps the signal until Asio is done with it, which is after the coroutine's
       // end. It is called by an executor that needs no memory: what fails there comes out of run().
-      auto ended = net::bind_executor(net::system_executor(), [self](const std::exception_ptr&) {});
+      auto ended = net::bind_executor(inline_executor(), [self](const std::exception_ptr&) {});
       net::co_spawn(net::any_io_executor(tagged_executor(tag_)), serve(keeper(*this)),
                     net::bind_cancellation_slot(signal_.slot(), std::move(ended)));
       tag_->begin_tracking();  // not before: the runner's own coroutine is no work
@@ -183,19 +190,44 @@ inline void runner::launch(async_job& job, const void* owner) noexcept {
 }
 
 inline void runner::interrupt(std::uint64_t serial) noexcept {
+  // Who is late, with a job that is over, must not take the place of one that waits for memory.
+  auto latest = to_interrupt_.load(std::memory_order_relaxed);
+  while (latest < serial &&
+         !to_interrupt_.compare_exchange_weak(latest, serial, std::memory_order_acq_rel,
+                                              std::memory_order_relaxed)) {
+  }
+  if (!try_now()) {
+    try_again(lane_->owner());
+  }
+}
+
+inline bool runner::try_now() noexcept {
   try {
-    net::post(tag_->serial(true), [self = base::ref_ptr<runner>(this), serial] {
-      if (self->serial() != serial || self->ended_serial_ == serial) {
-        return;
-      }
-      if (self->begun_) {
-        self->signal_.emit(net::cancellation_type::terminal);
-      } else {
-        self->interrupted_ = true;
-      }
+    net::post(tag_->serial(true), [self = base::ref_ptr<runner>(this),
+                                   serial = to_interrupt_.load(std::memory_order_acquire)] {
+      self->interrupt_here(serial);
     });
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
   } catch (...) {
-    // No memory: the stop then waits for the end of the tick, as it does for a plain target.
+    return true;  // a broken executor: the stop waits for the end of the tick, as for a plain
+                  // target
+  }
+}
+
+inline void runner::interrupt_here(std::uint64_t serial) {
+  if (this->serial() != serial || ended_serial_ == serial) {
+    return;
+  }
+  if (!begun_) {
+    interrupted_ = true;
+    return;
+  }
+  try {
+    signal_.emit(net::cancellation_type::terminal);
+  } catch (const std::bad_alloc&) {
+    try_again(lane_->owner());
   }
 }
 

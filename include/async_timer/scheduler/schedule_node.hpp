@@ -2,7 +2,6 @@
 #ifndef ASYNC_TIMER_SCHEDULER_SCHEDULE_NODE_HPP
 #define ASYNC_TIMER_SCHEDULER_SCHEDULE_NODE_HPP
 
-#include <async_timer/base/errors.hpp>
 #include <async_timer/core/time.hpp>
 #include <async_timer/core/timing_wheel.hpp>
 #include <async_timer/net/asio.hpp>
@@ -17,11 +16,6 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 namespace detail {
 
 class lane;
-
-inline std::exception_ptr dropped_a_tick() noexcept {
-  return base::error_of<timer_error>(
-      "the timer's executor dropped a tick: it is out of memory or shut down");
-}
 
 /// Says when a node wants to be due again.
 struct rearm {

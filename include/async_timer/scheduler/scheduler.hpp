@@ -19,6 +19,7 @@
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/errors.hpp>
 #include <async_timer/net/executor.hpp>
+#include <async_timer/net/reserved_memory.hpp>
 #include <async_timer/net/tagged_executor.hpp>
 #include <async_timer/scheduler/lane.hpp>
 #include <async_timer/scheduler/schedule_node.hpp>
@@ -43,7 +44,10 @@ inline constexpr const char* context_is_gone =
 class scheduler : public std::enable_shared_from_this<scheduler> {
  public:
   explicit scheduler(net::any_io_executor own)
-      : wheel_(std::in_place, time_.now()), own_(std::move(own)), seeds_(std::random_device{}()) {
+      : wheel_(std::in_place, time_.now()),
+        own_(std::move(own)),
+        turn_memory_(base::ref_ptr<reserved_memory>::adopt(new reserved_memory)),
+        seeds_(std::random_device{}()) {
     stop_outcome();  // made now, so that no stop lacks the memory for it
   }
 
@@ -109,8 +113,14 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   // A wait this short costs more than another turn.
   static constexpr std::chrono::nanoseconds not_worth_sleeping = std::chrono::microseconds(1);
 
+  /// Needs no memory where it counts, see post_to_context(): a turn that could not be posted would
+  /// leave all that is ready waiting for ever.
   struct posted_turn {
+    using allocator_type = reserved_allocator<void>;
+
     std::shared_ptr<scheduler> self;
+    allocator_type memory;
+    [[nodiscard]] allocator_type get_allocator() const noexcept { return memory; }
     void operator()() const { self->turn(true); }
   };
   struct driver_wait {
@@ -159,6 +169,7 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   core::delay_histogram delays_;
   net::any_io_executor own_;
   std::optional<net::steady_timer> driver_;  ///< made when first armed: never in virtual time
+  const base::ref_ptr<reserved_memory> turn_memory_;
   core::time_point driver_due_ = core::time_point::max();
   std::uint64_t driver_generation_ = 0;
   bool driver_stale_ = false;  ///< something became due before the driver's time

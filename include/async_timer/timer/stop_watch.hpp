@@ -10,14 +10,19 @@
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/errors.hpp>
 #include <async_timer/net/executor.hpp>
+#include <async_timer/net/tagged_executor.hpp>
 #include <async_timer/scheduler/lane.hpp>
+#include <async_timer/scheduler/retry.hpp>
 #include <async_timer/scheduler/scheduler.hpp>
 #include <async_timer/timer/core.hpp>
 #include <async_timer/timer/report.hpp>
 #include <async_timer/timer/stop_signals.hpp>
+#include <atomic>
 #include <cstddef>
 #include <exception>
 #include <mutex>
+#include <new>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -34,7 +39,7 @@ class armed_signal : public base::ref_counted {
   virtual void abandon() noexcept {}
 };
 
-class stop_watch final : public base::ref_counted {
+class stop_watch final : public retry {
  public:
   /// @param timer  has an active run until disarm() or abandon()
   /// @param where  of that run
@@ -54,8 +59,12 @@ class stop_watch final : public base::ref_counted {
   void finished(const std::exception_ptr& failure) noexcept;
   /// Keeps an armed signal until the release; on the executor.
   void keep(base::ref_ptr<armed_signal> armed) { armed_.push_back(std::move(armed)); }
-  [[nodiscard]] const net::any_io_executor& executor() const noexcept { return executor_; }
-  [[nodiscard]] const net::any_io_executor& plain_executor() const noexcept { return plain_; }
+  [[nodiscard]] net::any_io_executor executor() const {
+    return net::any_io_executor(tagged_executor(serial_));
+  }
+  [[nodiscard]] const net::any_io_executor& plain_executor() const noexcept {
+    return serial_->plain();
+  }
 
  private:
   // A signal that has finished by the start needs some rounds of the executor to say so: one to
@@ -84,9 +93,17 @@ class stop_watch final : public base::ref_counted {
     base::ref_ptr<stop_watch> self_;
     void (stop_watch::*step_)() noexcept;
   };
-  void post_step(const net::any_io_executor& executor, void (stop_watch::*step)() noexcept) {
-    net::post(executor, posted_step(*this, step));
+  void post_step(void (stop_watch::*step)() noexcept) {
+    net::post(serial_->serial(true), posted_step(*this, step));
   }
+  /// Posts the release; false: there was no memory. With the lock held.
+  bool post_let_go() noexcept;
+  bool try_now() noexcept override {
+    const std::scoped_lock lock(lock_);
+    return !has_begun_ || post_let_go();
+  }
+  void give_up() noexcept override { step_dropped(); }
+
   void step_dropped() noexcept;
   void arm() noexcept;
   void go_round() noexcept;
@@ -103,10 +120,10 @@ class stop_watch final : public base::ref_counted {
 
   base::word_lock lock_;
   timer_core* timer_;       ///< null when a signal has finished or the run is over; guarded
-  bool has_begun_ = false;  ///< the executors are set, and their context lives; guarded
+  bool has_begun_ = false;  ///< the executor is set, and its context lives; guarded
+  std::atomic<std::thread::id> poster_{};  ///< the thread that posts the release, if one does
   const base::ref_ptr<lane> lane_;
-  net::any_io_executor plain_;
-  net::any_io_executor executor_;
+  base::ref_ptr<executor_tag> serial_;  ///< nobody's tag; its copies need no memory
 
   // Touched on the executor only, and while no other thread can be there.
   stop_signals signals_;
@@ -116,17 +133,17 @@ class stop_watch final : public base::ref_counted {
 
 inline void stop_watch::begin(const net::any_io_executor& plain) noexcept {
   try {
-    auto serial = serial_over(plain);
+    auto serial = base::ref_ptr<executor_tag>::adopt(new executor_tag(plain));
+    serial->begin_tracking();
     {
       const std::scoped_lock lock(lock_);
       if (timer_ == nullptr) {
         return;
       }
-      plain_ = plain;
-      executor_ = serial;
+      serial_ = std::move(serial);
       has_begun_ = true;
     }
-    post_step(serial, &stop_watch::arm);
+    post_step(&stop_watch::arm);
   } catch (...) {
     // No memory: a run that its signals could not stop must not go on.
     finished(std::current_exception());
@@ -151,7 +168,7 @@ inline void stop_watch::go_round() noexcept {
   }
   try {
     if (rounds_left_-- > 0) {
-      post_step(executor_, &stop_watch::go_round);
+      post_step(&stop_watch::go_round);
       return;
     }
   } catch (...) {
@@ -172,16 +189,29 @@ inline void stop_watch::let_go() noexcept {
 inline void stop_watch::disarm() noexcept {
   // The lock is held while posting, so that abandon() waits for it: another timer's end is told on
   // that one's threads, and may meet the end of this context.
-  const std::scoped_lock lock(lock_);
-  timer_ = nullptr;
-  if (!has_begun_) {
-    return;
+  bool is_done = true;
+  {
+    const std::scoped_lock lock(lock_);
+    timer_ = nullptr;
+    is_done = !has_begun_ || post_let_go();
   }
+  if (!is_done) {
+    try_again(lane_->owner());
+  }
+}
+
+inline bool stop_watch::post_let_go() noexcept {
+  bool is_done = true;
+  poster_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   try {
-    post_step(executor_, &stop_watch::let_go);
+    post_step(&stop_watch::let_go);
+  } catch (const std::bad_alloc&) {
+    is_done = false;
   } catch (...) {
-    // No memory: the signals stay until they finish by themselves, and reach nobody.
+    // A broken executor: the signals stay until they finish, and reach nobody.
   }
+  poster_.store({}, std::memory_order_relaxed);
+  return is_done;
 }
 
 inline void stop_watch::abandon() noexcept {
@@ -199,19 +229,24 @@ inline void stop_watch::drop_signals() noexcept {
   for (const auto& each : armed) {
     each->abandon();
   }
-  plain_ = {};
-  executor_ = {};
+  serial_ = {};
 }
 
 inline void stop_watch::step_dropped() noexcept {
-  // The run is over, but its context went away before the signals were let go. Without memory for
-  // the step they stay; that is told with the lock held, in disarm().
-  if (lane_->owner().is_dead() && lock_.try_lock()) {
-    timer_ = nullptr;
-    has_begun_ = false;
-    lock_.unlock();
-    drop_signals();
+  // The run is over, but its context went away before the signals were let go. A step that could
+  // not even be posted is told here with the lock held, and is tried again.
+  if (poster_.load(std::memory_order_relaxed) == std::this_thread::get_id() ||
+      !lane_->owner().is_dead()) {
+    return;
   }
+  {
+    const std::scoped_lock lock(lock_);
+    timer_ = nullptr;
+    if (!std::exchange(has_begun_, false)) {
+      return;
+    }
+  }
+  drop_signals();
 }
 
 inline void stop_watch::finished(const std::exception_ptr& failure) noexcept {

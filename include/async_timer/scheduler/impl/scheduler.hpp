@@ -243,7 +243,8 @@ inline void scheduler::tell_lost(schedule_node& node) noexcept {
   if (dead) {
     node.on_shutdown();
   } else {
-    node.on_lost(dropped_a_tick());
+    node.on_lost(base::error_of<timer_error>(
+        "the timer's executor dropped a tick: it is out of memory or shut down"));
   }
 }
 
@@ -300,10 +301,11 @@ inline void scheduler::post_turn() noexcept {
     return;
   }
   try {
-    net::post(own_, posted_turn{shared_from_this()});
+    post_to_context(own_, posted_turn{shared_from_this(), reserved_allocator<void>(turn_memory_)});
     turn_posted_ = true;
   } catch (...) {
-    // No memory: the next call of anybody, or the driver, tries again.
+    // No memory, and neither an io_context nor a thread_pool: the next call of anybody, or the
+    // driver, tries again.
   }
 }
 

@@ -1,0 +1,234 @@
+// Every allocation fails in turn: scoped use, every(), mock timers, the virtual clock, the blocking
+// forms, callbacks, and what is read.
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "support/stage.hpp"
+
+using namespace test;
+using async_timer::timer;
+
+namespace {
+
+net::awaitable<void> short_body(int& ran) {
+  ++ran;
+  co_return;
+}
+/// Fails no allocation but its own: at both ends of a coroutine those of Asio come out of run().
+net::awaitable<void> use_scoped(timer<int>& t, int& ran, std::optional<spared_memory>& spared,
+                                counted_capture) {
+  struct spare_again {
+    std::optional<spared_memory>& spared;
+    ~spare_again() { spared.emplace(); }
+  };
+  spared.reset();
+  const spare_again at_end{spared};
+  auto body = [&ran] { return short_body(ran); };
+  auto scope = async_timer::scoped(t, body);
+  co_await std::move(scope);
+}
+
+}  // namespace
+
+TEST_CASE("no memory: scoped") {
+  fail_each(
+      [](stage& on) {
+        const auto t =
+            on.make([&] { return timer<int>(on.io, 1s, [c = on.capture()] { return 42; }); });
+        if (!t) return;
+        int ran = 0;
+        std::optional<spared_memory> spared(std::in_place);
+        on.begin("scoped", [&](auto handler) {
+          net::co_spawn(on.io, use_scoped(*t, ran, spared, on.capture()), std::move(handler));
+        });
+        on.pass(1s);
+        CHECK(spared.has_value());  // the coroutine has ended
+        spared.reset();
+        CHECK(ran <= 1);
+        on.calm();
+        on.expect_works(*t);
+      },
+      spared_for_asio::some);
+}
+
+TEST_CASE("no memory: every") {
+  fail_each([](stage& on) {
+    const auto t = on.make([&] {
+      return async_timer::every(1s, {.name = long_text})([c = on.capture()] { return 42; });
+    });
+    if (!t) return;
+    const auto feed = on.make([&] { return t->subscribe(); });
+    on.begin_cancellable("join", [&](auto handler) {
+      t->join(net::bind_executor(on.io.get_executor(), std::move(handler)));
+    });
+    const bool started = on.attempt([&] { t->start(on.io); });
+    CHECK(t->is_running() == started);
+    on.settle();
+    if (started) on.expect_runs_or_was_heard(*t);
+    on.pass(2s);
+    on.calm();
+    if (!started) t->start(on.io);
+    on.expect_works(*t);
+  });
+}
+
+TEST_CASE("no memory: a mock timer, by itself and with an initial delay") {
+  for (const auto initial_delay : {0s, 1s}) {
+    fail_each([initial_delay](stage& on) {
+      const auto t = on.make([&] {
+        return async_timer::mock_timer<int>(on.io, 1s, [c = on.capture()] { return 42; },
+                                            {.initial_delay = initial_delay});
+      });
+      if (!t) return;
+      const bool started = on.attempt([&] { t->start(); });
+      on.pass(3s);
+      if (started) on.expect_runs_or_was_heard(*t);
+      on.calm();
+      on.expect_works(*t);
+      CHECK_FALSE(t->sleeps().empty());
+    });
+  }
+}
+
+TEST_CASE("no memory: the virtual clock, and a context's first timer") {
+  fail_each(
+      [](stage& on) {
+        const auto io = on.make([] { return std::make_unique<net::io_context>(1); });
+        if (!io) return;
+        const auto clock =
+            on.make([&] { return std::make_unique<async_timer::virtual_clock>(**io); });
+        if (!clock) {
+          // A timer can be made even so, now that there is memory.
+          on.calm();
+          CHECK_NOTHROW(timer<int>(**io, 1s, [] { return 42; }));
+          return;
+        }
+        const auto t =
+            on.make([&] { return timer<int>(**io, 1s, [c = on.capture()] { return 42; }); });
+        if (!t) return;
+        if (!on.attempt([&] { t->start(); })) return;
+        (*clock)->advance(3s);
+        CHECK((t->hit_count() == 4 || !t->is_running()));
+        t->request_stop();
+        (*clock)->run_until_idle();
+        CHECK((*io)->stopped());
+      },
+      spared_for_asio::some);
+}
+
+TEST_CASE("no memory: the blocking forms") {
+  fail_each([](stage& on) {
+    const auto t = on.make(
+        [&] { return timer<std::string>(on.io, 1h, [c = on.capture()] { return long_text; }); });
+    if (!t || !on.attempt([&] { t->start(); })) return;
+    on.settle();
+    if (!t->is_running()) return;
+    // Nobody runs the context: they can but give up, or fail for want of memory.
+    std::string ended;
+    {
+      const spared_memory ours;
+      ended.reserve(64);
+    }
+    const auto call = [&](auto&& blocking) {
+      try {
+        blocking();
+        ended += "returned ";
+      } catch (const std::bad_alloc&) {
+        ended += "bad_alloc ";
+      } catch (const async_timer::timeout_error&) {
+        ended += "timeout ";
+      }
+    };
+    call([&] { static_cast<void>(t->trigger_threadsafe(0s)); });
+    call([&] { t->cancel_threadsafe(0s); });
+    CHECK((ended == "timeout timeout " || ended == "bad_alloc timeout " ||
+           ended == "timeout bad_alloc " || ended == "bad_alloc bad_alloc "));
+    on.settle();
+    on.calm();
+    on.expect_works(*t);
+  });
+}
+
+TEST_CASE("no memory: callbacks that are called, and that throw") {
+  for (const bool throws : {false, true}) {
+    fail_each([throws](stage& on) {
+      bool fails = false;
+      int stops = 0;
+      const auto t = on.make([&] {
+        async_timer::timer_options options;
+        options.name = long_text;
+        options.on_error = [&on, throws, c = on.capture()](async_timer::timer_ref timer,
+                                                           const std::exception_ptr&) {
+          ++on.callbacks;
+          static_cast<void>(timer.name());
+          if (throws) throw std::runtime_error(long_text);
+        };
+        options.on_stop = [&stops, throws, c = on.capture()] {
+          ++stops;
+          if (throws) throw std::runtime_error(long_text);
+        };
+        return timer<int>(
+            on.io, 1s,
+            [&fails, c = on.capture()] {
+              if (fails) throw std::runtime_error(long_text);
+              return 42;
+            },
+            std::move(options));
+      });
+      if (!t || !on.attempt([&] { t->start(); })) return;
+      on.pass(1s);
+      fails = true;
+      on.pass(2s);
+      CHECK_FALSE(t->is_running());
+      CHECK(on.callbacks == 1);
+      CHECK(stops == 1);
+      CHECK(t->failure_count() == 1);
+      fails = false;
+      on.calm();
+      on.expect_works(*t);
+    });
+  }
+}
+
+TEST_CASE("no memory: what is read is read or throws, and changes nothing") {
+  fail_each([](stage& on) {
+    const auto t = on.make([&] {
+      return timer<std::string>(on.io, 1s, [c = on.capture()] { return long_text; },
+                                {.name = long_text});
+    });
+    if (!t || !on.attempt([&] { t->start(); })) return;
+    on.settle();
+    if (!t->is_running()) return;
+    bool right = true;
+    on.attempt([&] { right = right && t->name() == long_text; });
+    on.attempt([&] { right = right && t->last_result() == long_text; });
+    on.attempt([&] { right = right && t->snapshot().last_result == long_text; });
+    on.attempt([&] { right = right && to_string(*t).size() > long_text.size(); });
+    CHECK(right);
+    CHECK(t->last_tick_at().has_value());
+    CHECK(t->hit_count() == 1);
+    on.calm();
+    on.expect_works(*t);
+  });
+}
+
+TEST_CASE("no memory: the log sink is replaced, or is not") {
+  fail_each([](stage& on) {
+    int heard = 0;
+    const bool set = on.attempt([&] {
+      async_timer::set_log_sink(
+          [&heard, text = long_text](const async_timer::log_record&) { ++heard; });
+    });
+    failing_memory::stop();
+    async_timer::base::log({async_timer::log_level::warning, "a", "b", "c", {}});
+    // The former sink is handed back as a copy, so it may throw when the new one is set.
+    CHECK(heard + on.records == 1);
+    if (set) CHECK(heard == 1);
+    async_timer::set_log_sink({});
+  });
+}
