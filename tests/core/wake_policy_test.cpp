@@ -106,6 +106,32 @@ TEST_CASE("wake policy: a burst is exact, then wake-ups are one spacing apart") 
   CHECK(policy.arm_at(at(60s), at(60s), std::nullopt) == at(60s));
 }
 
+TEST_CASE("P8 wake policy: ticks closer than a sleep is worth are waited for asleep, too") {
+  // A look at the wheel takes 300 ns, and each tick 100 ns: at none of these rates all the time.
+  for (const double rate : {2'000'000.0, 3'000'000.0, 6'000'000.0}) {
+    CAPTURE(rate);
+    const auto dues = random_dues(rate, 500ms);
+    wake_policy policy;
+    std::size_t looks = 0;
+    std::size_t sleeps = 0;
+    time_point now = at(0s);
+    for (std::size_t i = 0; i < dues.size();) {
+      now += 300ns;
+      ++looks;
+      for (; i < dues.size() && at(dues[i]) <= now; ++i) now += 100ns;
+      if (i == dues.size() || at(dues[i]) <= now) continue;
+      const time_point armed = policy.arm_at(at(dues[i]), now, std::nullopt);
+      if (policy.looks_again(armed, now, std::nullopt)) continue;
+      now = armed;
+      policy.woke(now, std::nullopt);
+      ++sleeps;
+    }
+    CHECK(sleeps >= 300);
+    CHECK(sleeps <= 500 + wake_policy::burst);
+    CHECK(looks <= 20 * sleeps);
+  }
+}
+
 TEST_CASE("wake policy: what was paid with a wide spacing does not delay a fine one") {
   wake_policy policy;
   for (int i = 0; i < 100; ++i) policy.woke(at(0s), std::nullopt);

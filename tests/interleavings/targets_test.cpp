@@ -92,6 +92,90 @@ TEST_CASE(
   });
 }
 
+namespace {
+
+/// Starts two timers that are due at once, with coroutines that don't suspend: one runner serves
+/// both in one turn, unless something comes between.
+void stop_meets_the_next_job(execution& run, int threads) {
+  book done;
+  story told;
+  story next_told;
+  {
+    world w(run, threads);
+    const auto quick = [](story& tells) {
+      return [&tells, c = tells.captured]() -> net::awaitable<int> { co_return ++tells.ticks; };
+    };
+    async_timer::timer<int> first{w.io, 1s, quick(told), told.options()};
+    async_timer::timer<int> next{w.io, 1s, quick(next_told), next_told.options()};
+    told.start(first);
+    next_told.start(next);
+    next.join(done.handler("join"));
+    const auto serves = [&] { w.serve(); };
+    const auto stops = [&] {
+      next.cancel(done.handler("cancel", [&] {
+        run.expect_equal(next_told.stops, 1, "on_stop calls at the end of cancel");
+      }));
+    };
+    if (threads == 1) {
+      run.together(serves, stops);
+    } else {
+      run.together(serves, serves, stops);
+    }
+    run.expect_equal(told.ticks, 1, "ticks of the first one");
+    run.expect(next_told.ticks <= 1, "too many ticks");
+    run.expect_equal(next.hit_count(), std::int64_t{next_told.ticks}, "hit_count");
+    first.cancel(done.handler("last cancel"));
+    w.finish();
+  }
+  done.expect_each_once(run);
+  told.expect_all_over(run);
+  next_told.expect_all_over(run);
+}
+
+}  // namespace
+
+TEST_CASE("15.4 cancel meets the next coroutine of a turn") {
+  explore("cancel meets the next coroutine of a turn",
+          [](execution& run) { stop_meets_the_next_job(run, 1); });
+}
+
+TEST_CASE("15.4, 26.5 cancel meets the next coroutine of a turn on two threads") {
+  explore("cancel meets the next coroutine of a turn on two threads", one_preemption,
+          [](execution& run) { stop_meets_the_next_job(run, 2); });
+}
+
+TEST_CASE("26.5 a slow coroutine delays no other timer of a context with two threads") {
+  explore("a slow coroutine on two threads", one_preemption, [](execution& run) {
+    book done;
+    story told;
+    story slow_told;
+    {
+      world w(run, 2);
+      bool quick_ticked = false;
+      const auto slow = [&]() -> net::awaitable<int> {
+        for (int i = 0; i < 3 && !quick_ticked; ++i) interleaving::step();
+        co_return ++slow_told.ticks;
+      };
+      const auto quick = [&]() -> net::awaitable<int> {
+        quick_ticked = true;
+        co_return ++told.ticks;
+      };
+      async_timer::timer<int> s{w.io, 1s, slow, slow_told.options()};
+      async_timer::timer<int> q{w.io, 1s, quick, told.options()};
+      slow_told.start(s);
+      told.start(q);
+      run.together([&] { w.serve(); }, [&] { w.serve(); },
+                   [&] { s.cancel(done.handler("cancel")); });
+      run.expect_equal(told.ticks, 1, "ticks of the quick one");
+      q.cancel(done.handler("other cancel"));
+      w.finish();
+    }
+    done.expect_each_once(run);
+    told.expect_all_over(run);
+    slow_told.expect_all_over(run);
+  });
+}
+
 TEST_CASE("26.5, 7.4 the last timer of a lane stops while another one starts there") {
   explore("the last timer of a lane meets a start", one_preemption, [](execution& run) {
     suspending one(run, 2, true);

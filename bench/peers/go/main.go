@@ -162,6 +162,9 @@ func main() {
 		time.Sleep(wait)
 	}
 	time.Sleep(warmUp)
+	for i := 0; i < 400 && atomic.LoadUint64(&l.ticks) < uint64(timers); i++ {
+		time.Sleep(20 * time.Millisecond)
+	}
 	atomic.StoreInt32(&l.recording, 1)
 	from := time.Now()
 	cpuFrom, sleepsFrom := usage()

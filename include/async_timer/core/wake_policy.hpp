@@ -19,6 +19,7 @@ namespace async_timer::core {
 class wake_policy {
  public:
   static constexpr nanoseconds coarsest_spacing = std::chrono::milliseconds{1};
+  static constexpr nanoseconds not_worth_sleeping = std::chrono::microseconds{1};
   static constexpr int burst = 32;  // wake-ups in a row, however close, which are still exact
 
   // `finest` is the shortest running delay (delay_histogram): an eighth of it is the most that
@@ -36,6 +37,15 @@ class wake_policy {
     const time_point free =
         std::min(saturating_sub(paid_until_, gap * (burst - 1)), saturating_add(now, gap));
     return std::max(earliest, free);
+  }
+
+  // Whether that is so near that another look at once is cheaper than a sleep. It counts as a
+  // wake-up: with ticks a few hundred nanoseconds apart there would be nothing but such looks.
+  [[nodiscard]] bool looks_again(time_point armed, time_point now,
+                                 std::optional<nanoseconds> finest) noexcept {
+    const bool is_near = armed <= saturating_add(now, not_worth_sleeping);
+    if (is_near) woke(now, finest);
+    return is_near;
   }
 
   // To be called at each wake-up out of a sleep, not when due work was found without sleeping.

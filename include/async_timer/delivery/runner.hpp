@@ -1,11 +1,12 @@
 // Runs asynchronous targets: a few long-lived coroutines for each lane, since a coroutine frame for
 // each sleeping timer would cost a kilobyte and a chain of cache misses a tick.
-// A runner serves job after job; a job that suspends keeps its runner, the next due one gets
-// another. All of a job's handlers, its cancellation included, run one at a time on the runner's
-// executor.
+// A runner serves job after job of a turn, and then parks; a job that suspends keeps its runner,
+// the next due one gets another. All of a job's handlers, its cancellation included, run one at a
+// time on the runner's executor.
 #ifndef ASYNC_TIMER_DELIVERY_RUNNER_HPP
 #define ASYNC_TIMER_DELIVERY_RUNNER_HPP
 
+#include <async_timer/base/errors.hpp>
 #include <async_timer/base/inside_scope.hpp>
 #include <async_timer/base/ref_ptr.hpp>
 #include <async_timer/base/schedule_point.hpp>
@@ -26,13 +27,19 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 
 namespace detail {
 
+class runner;
+
 /// Is what a runner serves.
-class async_job {
+class async_job : public served_work {
  public:
-  /// Makes the coroutine of one tick; it keeps its outcome to itself and does not throw.
+  /// Says that its time has come while that runner is free; the job gives itself to accept().
+  virtual void begin_on(runner& free) noexcept = 0;
+  /// Makes the coroutine of one tick.
   virtual net::awaitable<void> run_job() = 0;
   /// Follows when that coroutine is gone, or was stopped before it began.
-  virtual void job_finished() noexcept = 0;
+  ///
+  /// @param completed  false: it threw; without a failure that was end_of_ticks, or it never began.
+  virtual void job_finished(bool completed, const std::exception_ptr& failure) noexcept = 0;
   /// Says that the coroutine was dropped unfinished: its executor is shut down or out of memory.
   virtual void job_lost() noexcept = 0;
 
@@ -45,10 +52,14 @@ class runner final : public retry {
   /// Gets an idle runner of the lane, or a new one, for launch(). Throws when memory ends.
   static base::ref_ptr<runner> acquire(lane& where);
 
-  /// Begins a job, perhaps finishes it, too, before returning.
+  /// Begins a job, perhaps finishes it and others, too, before returning.
   ///
   /// @param owner  identifies the job to calls from inside of it.
-  void launch(async_job& job, const void* owner) noexcept;
+  static void launch(base::ref_ptr<runner> idle, async_job& job, const void* owner) noexcept;
+  /// Takes a job in the course of begin_on(); to be begun when that returns.
+  ///
+  /// @param stopped  it is to end at once, with no call of run_job().
+  void accept(async_job& job, const void* owner, bool stopped) noexcept;
 
   /// Identifies the job, for interrupt(): taken between acquire() and the job's end.
   [[nodiscard]] std::uint64_t serial() const noexcept {
@@ -90,6 +101,14 @@ class runner final : public retry {
   net::awaitable<void> park();
   /// Comes back with a fresh handler, so that references_ counts no temporary of the last one.
   net::awaitable<void> settle();
+  /// Gets the next job of the turn that this thread is in, if there is one for this lane. Only
+  /// where resume() is what runs this runner: resumed by something else, it may be in the middle of
+  /// another's target, and off its strand.
+  bool take_next() noexcept;
+  class resumed;
+  void begin_next_serial() noexcept {
+    serial_.store(serial_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
   void resume();
   bool try_now() noexcept override;
   void interrupt_here(std::uint64_t serial);
@@ -131,6 +150,23 @@ class runner::resumption {
   base::ref_ptr<runner> parked_;
 };
 
+/// Marks on this thread's stack the runner that resume() runs.
+class runner::resumed {
+ public:
+  explicit resumed(const runner& which) noexcept : outer_(std::exchange(innermost_, &which)) {}
+  resumed(const resumed&) = delete;
+  resumed& operator=(const resumed&) = delete;
+  ~resumed() { innermost_ = outer_; }
+
+  [[nodiscard]] static bool is_innermost(const runner& which) noexcept {
+    return innermost_ == &which;
+  }
+
+ private:
+  const runner* const outer_;
+  static inline constinit thread_local const runner* innermost_ = nullptr;
+};
+
 /// Keeps the idle runners of a lane.
 class runner::pool final : public lane_extension {
  public:
@@ -165,28 +201,49 @@ inline base::ref_ptr<runner> runner::acquire(lane& where) {
   if (!chosen) {
     chosen = base::ref_ptr<runner>::adopt(new runner(where));
   }
-  chosen->serial_.fetch_add(1, std::memory_order_release);
+  chosen->begin_next_serial();
   return chosen;
 }
 
-inline void runner::launch(async_job& job, const void* owner) noexcept {
-  job_ = &job;
-  tag_->set_owner(owner);
-  const base::ref_ptr<runner> self(this);
+inline void runner::launch(base::ref_ptr<runner> idle, async_job& job, const void* owner) noexcept {
+  runner& chosen = *idle;
+  chosen.job_ = &job;
+  chosen.tag_->set_owner(owner);
   try {
-    if (std::exchange(fresh_, false)) {
+    if (std::exchange(chosen.fresh_, false)) {
       // The handler keeps the signal until Asio is done with it, which is after the coroutine's
       // end. It is called by an executor that needs no memory: what fails there comes out of run().
-      auto ended = net::bind_executor(inline_executor(), [self](const std::exception_ptr&) {});
-      net::co_spawn(net::any_io_executor(tagged_executor(tag_)), serve(keeper(*this)),
-                    net::bind_cancellation_slot(signal_.slot(), std::move(ended)));
-      tag_->begin_tracking();  // not before: the runner's own coroutine is no work
+      auto ended = net::bind_executor(inline_executor(), [idle](const std::exception_ptr&) {});
+      net::co_spawn(net::any_io_executor(tagged_executor(chosen.tag_)), serve(keeper(chosen)),
+                    net::bind_cancellation_slot(chosen.signal_.slot(), std::move(ended)));
+      chosen.tag_->begin_tracking();  // not before: the runner's own coroutine is no work
     } else {
-      net::dispatch(tag_->serial(false), resumption(self));
+      net::dispatch(chosen.tag_->serial(false), resumption(std::move(idle)));
     }
   } catch (...) {
     // The keeper was destroyed, which has told the job.
   }
+}
+
+inline void runner::accept(async_job& job, const void* owner, bool stopped) noexcept {
+  job_ = &job;
+  interrupted_ = stopped;
+  tag_->set_owner(owner);
+}
+
+inline bool runner::take_next() noexcept {
+  if (!resumed::is_innermost(*this)) {
+    return false;
+  }
+  while (job_ == nullptr) {
+    served_work* const next = lane_->owner().next_served(*lane_);
+    if (next == nullptr) {
+      return false;
+    }
+    begin_next_serial();  // before anybody can ask for it
+    static_cast<async_job*>(next)->begin_on(*this);
+  }
+  return true;
 }
 
 inline void runner::interrupt(std::uint64_t serial) noexcept {
@@ -233,6 +290,7 @@ inline void runner::interrupt_here(std::uint64_t serial) {
 
 inline void runner::resume() {
   const base::outside_scope outside;
+  const resumed here(*this);
   references_ = tag_->use_count();
   parked_.resume();
 }
@@ -276,9 +334,17 @@ inline net::awaitable<void> runner::serve(keeper self) {
   const auto own_references = self->references_;
   for (;;) {
     self->begun_ = true;
+    bool completed = false;
+    std::exception_ptr failure;
     if (!std::exchange(self->interrupted_, false)) {
-      auto work = self->job_->run_job();
-      co_await std::move(work);
+      try {
+        auto work = self->job_->run_job();
+        co_await std::move(work);
+        completed = true;
+      } catch (const end_of_ticks&) {
+      } catch (...) {
+        failure = std::current_exception();
+      }
       // What one target says about cancellation is not to reach the next one.
       co_await net::this_coro::throw_if_cancelled(true);
       co_await net::this_coro::reset_cancellation_state(net::enable_terminal_cancellation());
@@ -286,7 +352,7 @@ inline net::awaitable<void> runner::serve(keeper self) {
     self->begun_ = false;
     self->ended_serial_ = self->serial();
     self->tag_->set_owner(nullptr);
-    std::exchange(self->job_, nullptr)->job_finished();
+    std::exchange(self->job_, nullptr)->job_finished(completed, std::exchange(failure, nullptr));
     if (self->tag_->use_count() != own_references) {
       auto settled_again = self->settle();
       co_await std::move(settled_again);
@@ -296,8 +362,10 @@ inline net::awaitable<void> runner::serve(keeper self) {
         co_return;
       }
     }
-    auto next_job = self->park();
-    co_await std::move(next_job);
+    if (!self->take_next()) {
+      auto next_job = self->park();
+      co_await std::move(next_job);
+    }
   }
 }
 

@@ -24,6 +24,13 @@ struct rearm {
   std::chrono::nanoseconds delay{0};  ///< the node's own rhythm, for the coalescing of wake-ups
 };
 
+/// Is the work of a node that may go on after on_due(). Who serves it, in a higher room, and is
+/// right beneath a turn, can take the next such node of it; see scheduler::next_served().
+class served_work {
+ protected:
+  ~served_work() = default;
+};
+
 class schedule_node : public core::wheel_node {
  public:
   schedule_node() = default;
@@ -35,6 +42,8 @@ class schedule_node : public core::wheel_node {
   /// With a value the scheduler arms the node again and then calls after_rearm(). Without one the
   /// scheduler doesn't touch the node any more: it may be gone, or armed by somebody else.
   virtual std::optional<rearm> on_due() noexcept = 0;
+  /// Gives the work that could be begun in place of a call of on_due(); null: there is none.
+  virtual served_work* served() noexcept { return nullptr; }
   /// Follows the re-arming, with the scheduler's lock held.
   virtual void after_rearm() noexcept {}
   /// Says that there was no memory to arm the node again, or that its executor dropped it.
@@ -77,14 +86,29 @@ class ready_queue {
     ++size_;
   }
 
-  /// Takes out a node from anywhere; false if the queue is too long to search.
+  /// Takes over all of another queue, behind its own.
+  void append(ready_queue& later) noexcept {
+    if (later.empty()) {
+      return;
+    }
+    (last_ != nullptr ? last_->next_ready_ : first_) = later.first_;
+    last_ = later.last_;
+    size_ += later.size_;
+    later = {};
+  }
+
+  /// Takes out a node from anywhere; false if it is not here, or the queue is too long to search.
   bool erase(const schedule_node& node) noexcept {
     if (size_ > longest_searched) {
       return false;
     }
     schedule_node* before = nullptr;
-    for (schedule_node* at = first_; at != &node; at = at->next_ready_) {
+    schedule_node* at = first_;
+    for (; at != nullptr && at != &node; at = at->next_ready_) {
       before = at;
+    }
+    if (at == nullptr) {
+      return false;
     }
     (before != nullptr ? before->next_ready_ : first_) = node.next_ready_;
     if (last_ == &node) {
@@ -102,6 +126,7 @@ class ready_queue {
     return std::exchange(*this, {});
   }
 
+  [[nodiscard]] schedule_node& front() const noexcept { return *first_; }
   schedule_node& pop_front() noexcept {
     schedule_node& node = *first_;
     first_ = node.next_ready_;

@@ -80,6 +80,10 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   /// Takes an armed node out. Else false: it is on its way and will be called.
   bool disarm(schedule_node& node) noexcept;
 
+  /// Takes the next node of the turn that this thread is in, if it is of that lane and has work to
+  /// be served; gives that work, to be begun now. Null: there is none, or no turn.
+  served_work* next_served(const lane& where) noexcept;
+
   /// Says that the executor of a node dropped its tick: the node's run fails, or if that happened
   /// because the context goes away, is over without a word.
   void lost(schedule_node& node) noexcept;
@@ -110,8 +114,6 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
 
   // Enough to spread the cost of a turn, few enough that other handlers don't notice.
   static constexpr std::size_t batch = 256;
-  // A wait this short costs more than another turn.
-  static constexpr std::chrono::nanoseconds not_worth_sleeping = std::chrono::microseconds(1);
 
   /// Needs no memory where it counts, see post_to_context(): a turn that could not be posted would
   /// leave all that is ready waiting for ever.
@@ -137,17 +139,20 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   class carried;
 
   using lock_type = std::unique_lock<base::word_lock>;
+  class running_turn;
 
   void turn(bool posted) noexcept;
   void wake_up(std::uint64_t generation) noexcept;
   /// Moves due nodes from the wheel to the ready queue; true if more are due.
   bool collect(core::time_point now) noexcept;
   void run_batch(lock_type& lock, bool more) noexcept;
+  schedule_node& take_ready(running_turn& turn) noexcept;
   void hand_over(lock_type& lock, schedule_node& node) noexcept;
   void deliver(schedule_node& node) noexcept;
   void tell_lost(schedule_node& node) noexcept;
   void call_node(lock_type& lock, schedule_node& node) noexcept;
   void place(schedule_node& node, const rearm& next);
+  [[nodiscard]] bool has_ready() const noexcept { return !ready_.empty() || !later_.empty(); }
   void post_turn() noexcept;
   void arm_driver() noexcept;
   void set_delay_class(schedule_node& node, std::chrono::nanoseconds delay) noexcept;
@@ -164,7 +169,8 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   time_source time_;
   mutable base::word_lock mutex_;
   std::optional<core::timing_wheel> wheel_;  ///< always there; anew for virtual time
-  ready_queue ready_;
+  ready_queue ready_;                        ///< for the turns that have begun
+  ready_queue later_;                        ///< for the next one
   core::wake_policy wake_policy_;
   core::delay_histogram delays_;
   net::any_io_executor own_;
@@ -180,6 +186,31 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   lane* lanes_ = nullptr;
   shutdown_listeners listeners_;
   std::array<base::ref_ptr<lane>, 8> recent_lanes_;
+};
+
+/// Marks on this thread's stack the turn that runs nodes on it.
+class scheduler::running_turn {
+ public:
+  running_turn(const scheduler& of, std::size_t nodes, bool more_due) noexcept
+      : left(nodes), more(more_due), of_(of), outer_(innermost_) {
+    innermost_ = this;
+  }
+  running_turn(const running_turn&) = delete;
+  running_turn& operator=(const running_turn&) = delete;
+  ~running_turn() { innermost_ = outer_; }
+
+  /// Null if the thread's latest turn is another scheduler's, or there is none.
+  [[nodiscard]] static running_turn* latest(const scheduler& of) noexcept {
+    return innermost_ != nullptr && &innermost_->of_ == &of ? innermost_ : nullptr;
+  }
+
+  std::size_t left;  ///< so many nodes may still be run
+  const bool more;   ///< are due beside those that are ready
+
+ private:
+  const scheduler& of_;
+  running_turn* const outer_;
+  static inline constinit thread_local running_turn* innermost_ = nullptr;
 };
 
 /// Carries a node through an executor; where that drops the function, the scheduler hears of it.

@@ -109,51 +109,56 @@ class async_core final : public target_core<Target>, private async_job {
       this->end_run(std::current_exception());
       return std::nullopt;
     }
-    bool stopped_already = false;
-    {
-      const std::scoped_lock lock(this->lock_);
-      runner_ = server;
-      stopped_already = this->has(timer_core::interrupting);
-    }
-    if (stopped_already) {
+    if (enter_runner(*server)) {
       server->interrupt(server->serial());
     }
-    server->launch(*this, this->identity());
+    runner::launch(std::move(server), *this, this->identity());
     return std::nullopt;
+  }
+  served_work* served() noexcept override { return static_cast<async_job*>(this); }
+
+  void begin_on(runner& free) noexcept override {
+    if (this->begin_tick()) {
+      free.accept(*this, this->identity(), enter_runner(free));
+    }
   }
 
   net::awaitable<void> run_job() override {
-    try {
-      if constexpr (is_direct()) {
-        auto work = invoke_inside();
-        if constexpr (std::is_void_v<target_value_t<Target>>) {
-          co_await std::move(work);
-          value_.emplace(std::monostate{});
-        } else {
-          value_type result = co_await std::move(work);
-          value_.emplace(std::move(result));
-        }
-      } else {
-        auto work = pull_inside();
-        if (auto pulled = co_await std::move(work)) {
-          value_.emplace(std::move(*pulled));
-        }
+    if constexpr (answers_void()) {
+      return invoke_inside();
+    } else {
+      return keep_value();
+    }
+  }
+  net::awaitable<void> keep_value() {
+    if constexpr (is_direct()) {
+      auto work = invoke_inside();
+      value_type result = co_await std::move(work);
+      value_.emplace(std::move(result));
+    } else {
+      auto work = pull_inside();
+      if (auto pulled = co_await std::move(work)) {
+        value_.emplace(std::move(*pulled));
       }
-    } catch (const end_of_ticks&) {
-    } catch (...) {
-      failure_ = std::current_exception();
     }
   }
 
-  void job_finished() noexcept override {
-    leave_runner();
-    auto value = std::exchange(value_, std::nullopt);
-    const auto failure = std::exchange(failure_, nullptr);
+  void job_finished(bool completed, const std::exception_ptr& failure) noexcept override {
+    std::optional<published<value_type>> value;
+    if constexpr (!answers_void()) {
+      value = std::exchange(value_, std::nullopt);
+    } else if (completed) {
+      value.emplace(std::monostate{});
+    }
     if (value) {
-      if (const auto next = this->deliver(*value)) {
+      const auto now = this->tick_time();
+      this->lock_.lock();
+      runner_ = nullptr;
+      if (const auto next = this->deliver_locked(*value, now)) {
         arm_again(*next);
       }
     } else {
+      leave_runner();
       this->end_run(failure);
     }
   }
@@ -169,19 +174,24 @@ class async_core final : public target_core<Target>, private async_job {
     {
       const std::scoped_lock lock(this->lock_);
       if (this->current_phase() != timer_core::in_flight || !this->has(timer_core::interrupting) ||
-          !runner_) {
+          runner_ == nullptr) {
         return;
       }
-      server = runner_;
+      server = base::ref_ptr<runner>(runner_);
       serial = server->serial();
     }
     server->interrupt(serial);
   }
 
-  void leave_runner() noexcept {
-    base::ref_ptr<runner> server;
+  /// Tells whether the target is to be stopped already.
+  bool enter_runner(runner& server) noexcept {
     const std::scoped_lock lock(this->lock_);
-    std::swap(server, runner_);
+    runner_ = &server;
+    return this->has(timer_core::interrupting);
+  }
+  void leave_runner() noexcept {
+    const std::scoped_lock lock(this->lock_);
+    runner_ = nullptr;
   }
 
   /// Follows deliver(), with the lock held.
@@ -198,6 +208,10 @@ class async_core final : public target_core<Target>, private async_job {
     }
   }
 
+  /// The target's coroutine can be awaited as it is, and with its end all is said.
+  static consteval bool answers_void() {
+    return is_direct() && std::is_void_v<target_value_t<Target>>;
+  }
   static consteval bool is_direct() {
     if constexpr (requires { target_core<Target>::caller_type::direct; }) {
       return target_core<Target>::caller_type::direct;
@@ -214,9 +228,11 @@ class async_core final : public target_core<Target>, private async_job {
     return this->caller().pull_async(this->node_lane()->executor());
   }
 
-  base::ref_ptr<runner> runner_;  ///< while a tick is in flight
-  std::optional<published<value_type>> value_;
-  std::exception_ptr failure_;
+  runner* runner_ = nullptr;  ///< while a tick is in flight, which keeps it alive; guarded
+  struct nothing {};
+  [[no_unique_address]] std::conditional_t<answers_void(), nothing,
+                                           std::optional<published<value_type>>>
+      value_;
 };
 
 template <class Target>

@@ -83,6 +83,10 @@ class value_core : public timer_core {
   std::optional<rearm> deliver(published<value_type>& value) noexcept {
     const auto now = tick_time();
     lock_.lock();
+    return deliver_locked(value, now);
+  }
+  /// Is deliver(), for who has read the time and taken the lock.
+  std::optional<rearm> deliver_locked(published<value_type>& value, core::time_point now) noexcept {
     std::swap(last_, value);
     count_tick(now);
     if (!kept_in_place<value_type> || (cold_ && (!cold_->waiters.empty() || cold_->feeds))) {
@@ -122,7 +126,7 @@ class value_core : public timer_core {
     }
   }
 
-  published<value_type> last_;
+  [[no_unique_address]] published<value_type> last_;  // nothing for a void
 };
 
 }  // namespace detail

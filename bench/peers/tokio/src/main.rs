@@ -107,6 +107,12 @@ async fn measure(load: Rc<Load>, warm_up: Duration, measured: Duration) {
     let memory_set_up = resident_bytes();
 
     tokio::time::sleep_until(load.begin.get() + warm_up).await;
+    for _ in 0..400 {
+        if load.ticks.get() >= load.timers {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     load.recording.set(true);
     let from = Instant::now();
     let usage_from = usage();

@@ -25,7 +25,7 @@ inline void scheduler::begin_run(schedule_node& node, const rearm& first) {
     where.take_extension(false);
   }
   used_ = true;
-  if (!ready_.empty()) {
+  if (has_ready()) {
     post_turn();
   }
   if (driver_stale_) {
@@ -51,7 +51,7 @@ inline void scheduler::arm(schedule_node& node, const rearm& next) {
   check_alive();
   used_ = true;
   place(node, next);
-  if (!ready_.empty()) {
+  if (has_ready()) {
     post_turn();
   }
   if (driver_stale_) {
@@ -67,14 +67,14 @@ bool scheduler::kick(schedule_node& node, Note&& note) noexcept {
   }
   note();
   wheel_->remove(node);
-  ready_.push_back(node);
+  later_.push_back(node);
   post_turn();  // which also cancels the driver if nothing is left to wait for
   return true;
 }
 
 inline bool scheduler::disarm(schedule_node& node) noexcept {
   const lock_type lock(mutex_);
-  if (node.place_ == schedule_node::place::ready && ready_.erase(node)) {
+  if (node.place_ == schedule_node::place::ready && (ready_.erase(node) || later_.erase(node))) {
     node.place_ = schedule_node::place::idle;
     return true;
   }
@@ -147,7 +147,7 @@ inline void scheduler::turn(bool posted) noexcept {
   if (dead_) {
     return;
   }
-  if (more || !ready_.empty()) {
+  if (more || has_ready()) {
     post_turn();
   }
   if (driver_stale_) {
@@ -156,16 +156,10 @@ inline void scheduler::turn(bool posted) noexcept {
 }
 
 inline void scheduler::run_batch(lock_type& lock, bool more) noexcept {
-  // What becomes ready meanwhile waits for the next turn, so that others get theirs (contract 3.4).
-  for (auto left = std::min(ready_.size(), batch); left > 0 && !ready_.empty(); --left) {
-    schedule_node& node = ready_.pop_front();
-    node.place_ = schedule_node::place::running;
-    if (more || !ready_.empty()) {
-      post_turn();
-    }
-    if (driver_stale_) {
-      arm_driver();
-    }
+  // What becomes ready meanwhile is in later_, so that others get their turn (contract 3.4).
+  running_turn turn(*this, std::min(ready_.size(), batch), more);
+  while (turn.left > 0 && !ready_.empty()) {
+    schedule_node& node = take_ready(turn);
     if (node.lane_ != nullptr && !node.lane_->runs_inline_) {
       hand_over(lock, node);
     } else {
@@ -175,7 +169,38 @@ inline void scheduler::run_batch(lock_type& lock, bool more) noexcept {
   }
 }
 
+inline schedule_node& scheduler::take_ready(running_turn& turn) noexcept {
+  --turn.left;
+  schedule_node& node = ready_.pop_front();
+  node.place_ = schedule_node::place::running;
+  // Before the node runs, which may take long: other threads can go on meanwhile.
+  if (turn.more || has_ready()) {
+    post_turn();
+  }
+  if (driver_stale_) {
+    arm_driver();
+  }
+  return node;
+}
+
+inline served_work* scheduler::next_served(const lane& where) noexcept {
+  running_turn* const turn = running_turn::latest(*this);
+  if (turn == nullptr || turn->left == 0) {
+    return nullptr;
+  }
+  const lock_type lock(mutex_);
+  if (dead_ || ready_.empty() || ready_.front().lane_ != &where) {
+    return nullptr;
+  }
+  served_work* const work = ready_.front().served();
+  if (work != nullptr) {
+    take_ready(*turn);
+  }
+  return work;
+}
+
 inline bool scheduler::collect(core::time_point now) noexcept {
+  ready_.append(later_);
   if (ready_.size() >= batch) {
     return true;
   }
@@ -206,7 +231,7 @@ inline void scheduler::deliver(schedule_node& node) noexcept {
   if (dead_) {
     return;
   }
-  if (!ready_.empty()) {
+  if (has_ready()) {
     post_turn();
   }
   if (driver_stale_) {
@@ -271,7 +296,7 @@ inline void scheduler::call_node(lock_type& lock, schedule_node& node) noexcept 
 
 inline void scheduler::place(schedule_node& node, const rearm& next) {
   if (next.due <= next.now) {
-    ready_.push_back(node);
+    later_.push_back(node);
   } else {
     wheel_->catch_up(next.now);
     wheel_->insert(node, next.due);
@@ -331,7 +356,7 @@ inline void scheduler::arm_driver() noexcept {
   if (driver_due_ <= due) {
     return;
   }
-  if (due <= core::saturating_add(now, not_worth_sleeping)) {
+  if (wake_policy_.looks_again(due, now, delays_.finest())) {
     post_turn();
     return;
   }

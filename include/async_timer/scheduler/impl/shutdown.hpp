@@ -67,6 +67,7 @@ inline void scheduler::shutdown() noexcept {
     wheel_->drain([this](core::wheel_node& node, core::time_point) noexcept {
       ready_.push_back(static_cast<schedule_node&>(node));
     });
+    ready_.append(later_);
     nodes = ready_.take_all();
     for (lane* each = lanes_; each != nullptr; each = each->next_) {
       each->lose_context();
