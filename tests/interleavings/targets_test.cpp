@@ -144,38 +144,6 @@ TEST_CASE("15.4, 26.5 cancel meets the next coroutine of a turn on two threads")
           [](execution& run) { stop_meets_the_next_job(run, 2); });
 }
 
-TEST_CASE("26.5 a slow coroutine delays no other timer of a context with two threads") {
-  explore("a slow coroutine on two threads", one_preemption, [](execution& run) {
-    book done;
-    story told;
-    story slow_told;
-    {
-      world w(run, 2);
-      bool quick_ticked = false;
-      const auto slow = [&]() -> net::awaitable<int> {
-        for (int i = 0; i < 3 && !quick_ticked; ++i) interleaving::step();
-        co_return ++slow_told.ticks;
-      };
-      const auto quick = [&]() -> net::awaitable<int> {
-        quick_ticked = true;
-        co_return ++told.ticks;
-      };
-      async_timer::timer<int> s{w.io, 1s, slow, slow_told.options()};
-      async_timer::timer<int> q{w.io, 1s, quick, told.options()};
-      slow_told.start(s);
-      told.start(q);
-      run.together([&] { w.serve(); }, [&] { w.serve(); },
-                   [&] { s.cancel(done.handler("cancel")); });
-      run.expect_equal(told.ticks, 1, "ticks of the quick one");
-      q.cancel(done.handler("other cancel"));
-      w.finish();
-    }
-    done.expect_each_once(run);
-    told.expect_all_over(run);
-    slow_told.expect_all_over(run);
-  });
-}
-
 TEST_CASE("26.5, 7.4 the last timer of a lane stops while another one starts there") {
   explore("the last timer of a lane meets a start", one_preemption, [](execution& run) {
     suspending one(run, 2, true);
@@ -226,36 +194,53 @@ TEST_CASE("26.5 timers are made on two threads, on one strand: both find the sam
   });
 }
 
+namespace {
+
+/// Runs a slow timer and a quick one, due at once, on two threads.
+///
+/// @param target_of  makes a target of a function that ends one of their ticks
+template <class TargetOf>
+void slow_meets_quick(execution& run, TargetOf target_of) {
+  book done;
+  story told;
+  story slow_told;
+  {
+    world w(run, 2);
+    bool quick_ticked = false;
+    const auto slow = [&] {
+      // As slow as the other one needs: at each of its points this one may go on.
+      for (int i = 0; i < 3 && !quick_ticked; ++i) interleaving::step();
+      return ++slow_told.ticks;
+    };
+    const auto quick = [&] {
+      quick_ticked = true;
+      return ++told.ticks;
+    };
+    async_timer::timer<int> s{w.io, 1s, target_of(slow), slow_told.options()};
+    async_timer::timer<int> q{w.io, 1s, target_of(quick), told.options()};
+    slow_told.start(s);
+    told.start(q);
+    run.together([&] { w.serve(); }, [&] { w.serve(); }, [&] { s.cancel(done.handler("cancel")); });
+    run.expect_equal(told.ticks, 1, "ticks of the quick one");
+    q.cancel(done.handler("other cancel"));
+    w.finish();
+  }
+  done.expect_each_once(run);
+  told.expect_all_over(run);
+  slow_told.expect_all_over(run);
+}
+
+}  // namespace
+
 TEST_CASE("26.5, 14.2 a slow target delays no other timer of a context with two threads") {
-  explore_long("a slow target on two threads", {}, one_preemption, [](execution& run) {
-    book done;
-    story told;
-    story slow_told;
-    {
-      world w(run, 2);
-      bool quick_ticked = false;
-      const auto slow = [&] {
-        // As slow as the other one needs: at each of its points this one may go on.
-        for (int i = 0; i < 3 && !quick_ticked; ++i) interleaving::step();
-        return ++slow_told.ticks;
-      };
-      const auto quick = [&] {
-        quick_ticked = true;
-        return ++told.ticks;
-      };
-      async_timer::timer<int> s{w.io, 1s, slow, slow_told.options()};
-      async_timer::timer<int> q{w.io, 1s, quick, told.options()};
-      slow_told.start(s);
-      told.start(q);
-      run.together([&] { w.serve(); }, [&] { w.serve(); },
-                   [&] { s.cancel(done.handler("cancel")); });
-      run.expect_equal(told.ticks, 1, "ticks of the quick one");
-      q.cancel(done.handler("other cancel"));
-      w.finish();
-    }
-    done.expect_each_once(run);
-    told.expect_all_over(run);
-    slow_told.expect_all_over(run);
+  explore_long("a slow target on two threads", {}, one_preemption,
+               [](execution& run) { slow_meets_quick(run, [](auto tick) { return tick; }); });
+}
+
+TEST_CASE("26.5 a slow coroutine delays no other timer of a context with two threads") {
+  explore("a slow coroutine on two threads", one_preemption, [](execution& run) {
+    slow_meets_quick(
+        run, [](auto tick) { return [tick]() -> net::awaitable<int> { co_return tick(); }; });
   });
 }
 
