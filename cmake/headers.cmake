@@ -4,6 +4,7 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/async_timer.hpp
     include/async_timer/base/errors.hpp
     include/async_timer/base/flood_gate.hpp
+    include/async_timer/base/innermost.hpp
     include/async_timer/base/inside_scope.hpp
     include/async_timer/base/log.hpp
     include/async_timer/base/ref_ptr.hpp

@@ -19,8 +19,9 @@ namespace async_timer::core {
 class wake_policy {
  public:
   static constexpr nanoseconds coarsest_spacing = std::chrono::milliseconds{1};
-  static constexpr nanoseconds not_worth_sleeping = std::chrono::microseconds{1};
   static constexpr int burst = 32;  // wake-ups in a row, however close, which are still exact
+  // A sleep this short costs more than another look at what is due.
+  static constexpr nanoseconds not_worth_sleeping = std::chrono::microseconds{1};
 
   // `finest` is the shortest running delay (delay_histogram): an eighth of it is the most that
   // coalescing may cost.
@@ -39,8 +40,8 @@ class wake_policy {
     return std::max(earliest, free);
   }
 
-  // Whether that is so near that another look at once is cheaper than a sleep. It counts as a
-  // wake-up: with ticks a few hundred nanoseconds apart there would be nothing but such looks.
+  // Whether that is too near to sleep until then, so that the caller looks again at once. It counts
+  // as a wake-up: with ticks a few hundred nanoseconds apart there would be nothing but such looks.
   [[nodiscard]] bool looks_again(time_point armed, time_point now,
                                  std::optional<nanoseconds> finest) noexcept {
     const bool is_near = armed <= saturating_add(now, not_worth_sleeping);

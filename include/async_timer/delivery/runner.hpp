@@ -7,6 +7,7 @@
 #define ASYNC_TIMER_DELIVERY_RUNNER_HPP
 
 #include <async_timer/base/errors.hpp>
+#include <async_timer/base/innermost.hpp>
 #include <async_timer/base/inside_scope.hpp>
 #include <async_timer/base/ref_ptr.hpp>
 #include <async_timer/base/schedule_point.hpp>
@@ -105,7 +106,6 @@ class runner final : public retry {
   /// where resume() is what runs this runner: resumed by something else, it may be in the middle of
   /// another's target, and off its strand.
   bool take_next() noexcept;
-  class resumed;
   void begin_next_serial() noexcept {
     serial_.store(serial_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   }
@@ -148,23 +148,6 @@ class runner::resumption {
 
  private:
   base::ref_ptr<runner> parked_;
-};
-
-/// Marks on this thread's stack the runner that resume() runs.
-class runner::resumed {
- public:
-  explicit resumed(const runner& which) noexcept : outer_(std::exchange(innermost_, &which)) {}
-  resumed(const resumed&) = delete;
-  resumed& operator=(const resumed&) = delete;
-  ~resumed() { innermost_ = outer_; }
-
-  [[nodiscard]] static bool is_innermost(const runner& which) noexcept {
-    return innermost_ == &which;
-  }
-
- private:
-  const runner* const outer_;
-  static inline constinit thread_local const runner* innermost_ = nullptr;
 };
 
 /// Keeps the idle runners of a lane.
@@ -232,7 +215,7 @@ inline void runner::accept(async_job& job, const void* owner, bool stopped) noex
 }
 
 inline bool runner::take_next() noexcept {
-  if (!resumed::is_innermost(*this)) {
+  if (base::innermost<runner>::get() != this) {
     return false;
   }
   while (job_ == nullptr) {
@@ -290,7 +273,7 @@ inline void runner::interrupt_here(std::uint64_t serial) {
 
 inline void runner::resume() {
   const base::outside_scope outside;
-  const resumed here(*this);
+  const base::innermost<runner> here(*this);
   references_ = tag_->use_count();
   parked_.resume();
 }

@@ -139,7 +139,7 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   class carried;
 
   using lock_type = std::unique_lock<base::word_lock>;
-  class running_turn;
+  struct running_turn;
 
   void turn(bool posted) noexcept;
   void wake_up(std::uint64_t generation) noexcept;
@@ -188,29 +188,11 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   std::array<base::ref_ptr<lane>, 8> recent_lanes_;
 };
 
-/// Marks on this thread's stack the turn that runs nodes on it.
-class scheduler::running_turn {
- public:
-  running_turn(const scheduler& of, std::size_t nodes, bool more_due) noexcept
-      : left(nodes), more(more_due), of_(of), outer_(innermost_) {
-    innermost_ = this;
-  }
-  running_turn(const running_turn&) = delete;
-  running_turn& operator=(const running_turn&) = delete;
-  ~running_turn() { innermost_ = outer_; }
-
-  /// Null if the thread's latest turn is another scheduler's, or there is none.
-  [[nodiscard]] static running_turn* latest(const scheduler& of) noexcept {
-    return innermost_ != nullptr && &innermost_->of_ == &of ? innermost_ : nullptr;
-  }
-
+/// Is a turn that runs nodes, for next_served() to find it on this thread's stack.
+struct scheduler::running_turn {
+  const scheduler& of;
   std::size_t left;  ///< so many nodes may still be run
   const bool more;   ///< are due beside those that are ready
-
- private:
-  const scheduler& of_;
-  running_turn* const outer_;
-  static inline constinit thread_local running_turn* innermost_ = nullptr;
 };
 
 /// Carries a node through an executor; where that drops the function, the scheduler hears of it.

@@ -2,6 +2,7 @@
 #ifndef ASYNC_TIMER_SCHEDULER_IMPL_SCHEDULER_HPP
 #define ASYNC_TIMER_SCHEDULER_IMPL_SCHEDULER_HPP
 
+#include <async_timer/base/innermost.hpp>
 #include <async_timer/base/inside_scope.hpp>
 #include <async_timer/scheduler/scheduler.hpp>
 #include <cstddef>
@@ -157,7 +158,8 @@ inline void scheduler::turn(bool posted) noexcept {
 
 inline void scheduler::run_batch(lock_type& lock, bool more) noexcept {
   // What becomes ready meanwhile is in later_, so that others get their turn (contract 3.4).
-  running_turn turn(*this, std::min(ready_.size(), batch), more);
+  running_turn turn{.of = *this, .left = std::min(ready_.size(), batch), .more = more};
+  const base::innermost<running_turn> here(turn);
   while (turn.left > 0 && !ready_.empty()) {
     schedule_node& node = take_ready(turn);
     if (node.lane_ != nullptr && !node.lane_->runs_inline_) {
@@ -184,8 +186,8 @@ inline schedule_node& scheduler::take_ready(running_turn& turn) noexcept {
 }
 
 inline served_work* scheduler::next_served(const lane& where) noexcept {
-  running_turn* const turn = running_turn::latest(*this);
-  if (turn == nullptr || turn->left == 0) {
+  running_turn* const turn = base::innermost<running_turn>::get();
+  if (turn == nullptr || &turn->of != this || turn->left == 0) {
     return nullptr;
   }
   const lock_type lock(mutex_);
@@ -352,11 +354,12 @@ inline void scheduler::arm_driver() noexcept {
     return;
   }
   const auto now = time_.now();
-  const auto due = wake_policy_.arm_at(*earliest, now, delays_.finest());
+  const auto finest = delays_.finest();
+  const auto due = wake_policy_.arm_at(*earliest, now, finest);
   if (driver_due_ <= due) {
     return;
   }
-  if (wake_policy_.looks_again(due, now, delays_.finest())) {
+  if (wake_policy_.looks_again(due, now, finest)) {
     post_turn();
     return;
   }
