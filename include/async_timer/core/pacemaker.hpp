@@ -87,8 +87,9 @@ class pacemaker {
       const auto late = static_cast<std::uint64_t>(now.time_since_epoch().count()) -
                         static_cast<std::uint64_t>(slot_.time_since_epoch().count());
       const auto width = static_cast<std::uint64_t>(delay.count());
-      const std::uint64_t into_slot = late % width;
-      const std::uint64_t missed = late / width + (into_slot != 0 ? 1 : 0);
+      const std::uint64_t whole = late < width ? 0 : late / width;
+      const std::uint64_t into_slot = late - whole * width;
+      const std::uint64_t missed = whole + (into_slot != 0 ? 1 : 0);
       constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
       result.skipped = static_cast<std::int64_t>(std::min(missed, most));
       result.behind = saturating_difference(now, slot_);

@@ -187,8 +187,9 @@ class timer_core : public schedule_node, public base::from_slabs {
   [[nodiscard]] scheduler& my_scheduler() const noexcept { return node_lane()->owner(); }
   cold_state& cold();
 
-  // The state is one word, so that is_running() needs no lock: a phase and some flags.
-  enum phase : std::uint32_t { stopped, scheduled, in_flight, settling, ending };
+  // The state is one word, so that is_running() needs no lock: a phase and some flags. A tick in
+  // flight is still `scheduled`, see is_in_flight_.
+  enum phase : std::uint32_t { stopped, scheduled, settling, ending };
   using flag = std::uint32_t;
   static constexpr std::uint32_t phase_mask = 7;
   static constexpr flag stop_requested = 8;
@@ -211,14 +212,24 @@ class timer_core : public schedule_node, public base::from_slabs {
   }
   [[nodiscard]] phase current_phase() const noexcept { return phase_of(state()); }
   [[nodiscard]] bool has(flag f) const noexcept { return (state() & f) != 0; }
-  // Written with the lock held, but for one step: begin_tick() goes from `scheduled` to `in_flight`
-  // without it. So in `scheduled` flags are changed with these two, and the others are not used.
-  std::uint32_t raise(flag f) noexcept { return state_.fetch_or(f, std::memory_order_acq_rel); }
-  void lower(flag f) noexcept { state_.fetch_and(~f, std::memory_order_acq_rel); }
-  void set_phase(phase to) noexcept { set_state((state() & ~phase_mask) | to); }
+  // Written with the lock held, all of them.
+  void raise(flag f) noexcept { set_state(state() | f); }
+  void lower(flag f) noexcept { set_state(state() & ~f); }
+  void set_phase(phase to) noexcept {
+    is_in_flight_.store(false, std::memory_order_relaxed);
+    set_state((state() & ~phase_mask) | to);
+  }
+  void become_stopped() noexcept {
+    set_phase(stopped);
+    lower(~(lasting | phase_mask));
+  }
   void set_state(std::uint32_t to) noexcept { state_.store(to, std::memory_order_release); }
 
   // The hot part: what a tick of a timer that nobody waits for touches.
+
+  /// The target runs. Set by begin_tick() without the lock, so who holds that may see it too late,
+  /// as if the tick had been on its way still. What hangs on it is asked once more under the lock.
+  base::atomic<bool> is_in_flight_{false};
   mutable base::word_lock lock_;
   base::reference_count references_;
   base::atomic<std::uint32_t> state_{stopped};
@@ -259,6 +270,7 @@ class timer_core : public schedule_node, public base::from_slabs {
   base::ref_ptr<stop_watch> start_locked(std::exception_ptr& former_failure);
   bool request_stop_locked(flag how) noexcept;
   void trigger_locked() noexcept;
+  bool begin_with_care() noexcept;
   core::step next_step(core::time_point now) noexcept;
   bool sleeps_before_first_tick() noexcept;
   std::exception_ptr sleep_locked(std::chrono::nanoseconds asked_for) noexcept;

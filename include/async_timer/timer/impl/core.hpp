@@ -187,13 +187,9 @@ inline void timer_core::trigger_locked() noexcept {
     return;
   }
   // Only a sleep that is cut short is noted: a tick on its way already must keep its grid.
-  const bool was_cut =
-      current_phase() != scheduled || my_scheduler().kick(*this, [this] { raise(triggered); });
+  const bool was_cut = my_scheduler().kick(*this, [this] { raise(triggered); });
   if (!was_cut && has(paced) && has(first_tick)) [[unlikely]] {
-    // It is about to sleep its own way. If it has begun to tick meanwhile it can't end before this.
-    if (phase_of(raise(triggered)) != scheduled) {
-      lower(triggered);
-    }
+    raise(triggered);  // it is about to sleep its own way
   }
 }
 

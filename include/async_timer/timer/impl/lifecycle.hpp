@@ -154,11 +154,12 @@ inline bool timer_core::request_stop_locked(flag how) noexcept {
   if (is_over() || current_phase() == ending || (state() & wanted) == wanted) {
     return false;
   }
-  const auto before = raise(wanted);
-  if (phase_of(before) == scheduled && (before & stop_requested) == 0) {
+  const bool is_first = !has(stop_requested);
+  raise(wanted);
+  if (is_first && current_phase() == scheduled) {
     my_scheduler().kick(*this);
   }
-  return phase_of(before) == in_flight && how == interrupting;
+  return is_in_flight_.load(std::memory_order_acquire) && how == interrupting;
 }
 
 inline void timer_core::detach() noexcept {

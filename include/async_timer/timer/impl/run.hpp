@@ -26,25 +26,28 @@ inline core::time_point timer_core::tick_time() const noexcept {
 }
 
 inline bool timer_core::begin_tick() noexcept {
-  if (has(paced) && sleeps_before_first_tick()) [[unlikely]] {
+  constexpr auto unusual = phase_mask | stop_requested | triggered | first_tick | paced;
+  if ((state_.load(std::memory_order_acquire) & unusual) != scheduled) [[unlikely]] {
+    return begin_with_care();
+  }
+  is_in_flight_.store(true, std::memory_order_release);
+  return true;
+}
+
+inline bool timer_core::begin_with_care() noexcept {
+  if (has(paced) && sleeps_before_first_tick()) {
     return false;
   }
-  const auto begun = [](std::uint32_t before) {
-    return (before & ~(phase_mask | triggered | first_tick)) | in_flight;
-  };
-  auto before = state_.load(std::memory_order_relaxed);
-  do {
-    if ((before & (phase_mask | stop_requested)) != scheduled) [[unlikely]] {
-      if ((before & stop_requested) != 0) {
-        break;
-      }
-      // start() is not through yet on another thread, and holds the lock.
-      const std::scoped_lock lock(lock_);
-      before = state_.load(std::memory_order_relaxed);
+  std::uint32_t before = 0;
+  {
+    const std::scoped_lock lock(lock_);  // start() may not be through yet on another thread
+    before = state();
+    if ((before & stop_requested) == 0) {
+      lower(triggered | first_tick);
+      is_in_flight_.store(true, std::memory_order_release);
     }
-  } while (!state_.compare_exchange_weak(before, begun(before), std::memory_order_acq_rel,
-                                         std::memory_order_relaxed));
-  if ((before & stop_requested) != 0) [[unlikely]] {
+  }
+  if ((before & stop_requested) != 0) {
     end_run(nullptr);
     return false;
   }
@@ -226,7 +229,7 @@ inline void timer_core::end_run(const std::exception_ptr& outcome) noexcept {
     const std::scoped_lock lock(lock_);
     // The scheduler's part first: from `stopped` on another thread may start the next run.
     my_scheduler().end_run(*this);
-    set_state((state() & lasting) | stopped);
+    become_stopped();
     if (cold_) {
       cold_->stop_waiters.claim_all(stop_waiters);
     }
@@ -318,7 +321,7 @@ inline void timer_core::abandon_run() noexcept {
   std::optional<captures> last;
   {
     const std::scoped_lock lock(lock_);
-    set_state((state() & lasting) | stopped);
+    become_stopped();
     if (cold_) {
       cold_->waiters.claim_all(waiters);
       cold_->stop_waiters.claim_all(stop_waiters);
