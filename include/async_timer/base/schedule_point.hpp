@@ -34,12 +34,6 @@ class atomic {
   T exchange(T to, std::memory_order order) noexcept {
     return at(order).value_.exchange(to, order);
   }
-  T fetch_or(T bits, std::memory_order order) noexcept {
-    return at(order).value_.fetch_or(bits, order);
-  }
-  T fetch_and(T bits, std::memory_order order) noexcept {
-    return at(order).value_.fetch_and(bits, order);
-  }
   T fetch_add(T n, std::memory_order order) noexcept {
     return at(order).value_.fetch_add(n, order);
   }

@@ -187,8 +187,8 @@ class timer_core : public schedule_node, public base::from_slabs {
   [[nodiscard]] scheduler& my_scheduler() const noexcept { return node_lane()->owner(); }
   cold_state& cold();
 
-  // The state is one word, so that is_running() needs no lock: a phase and some flags. A tick in
-  // flight is still `scheduled`, see is_in_flight_.
+  // The state is one word, so that is_running() needs no lock: a phase and some flags. While the
+  // target runs the phase is still `scheduled`: begin_tick() just looks.
   enum phase : std::uint32_t { stopped, scheduled, settling, ending };
   using flag = std::uint32_t;
   static constexpr std::uint32_t phase_mask = 7;
@@ -212,24 +212,13 @@ class timer_core : public schedule_node, public base::from_slabs {
   }
   [[nodiscard]] phase current_phase() const noexcept { return phase_of(state()); }
   [[nodiscard]] bool has(flag f) const noexcept { return (state() & f) != 0; }
-  // Written with the lock held, all of them.
+  // These need the lock.
   void raise(flag f) noexcept { set_state(state() | f); }
   void lower(flag f) noexcept { set_state(state() & ~f); }
-  void set_phase(phase to) noexcept {
-    is_in_flight_.store(false, std::memory_order_relaxed);
-    set_state((state() & ~phase_mask) | to);
-  }
-  void become_stopped() noexcept {
-    set_phase(stopped);
-    lower(~(lasting | phase_mask));
-  }
+  void set_phase(phase to) noexcept { set_state((state() & ~phase_mask) | to); }
   void set_state(std::uint32_t to) noexcept { state_.store(to, std::memory_order_release); }
 
   // The hot part: what a tick of a timer that nobody waits for touches.
-
-  /// The target runs. Set by begin_tick() without the lock, so who holds that may see it too late,
-  /// as if the tick had been on its way still. What hangs on it is asked once more under the lock.
-  base::atomic<bool> is_in_flight_{false};
   mutable base::word_lock lock_;
   base::reference_count references_;
   base::atomic<std::uint32_t> state_{stopped};

@@ -173,8 +173,7 @@ class async_core final : public target_core<Target>, private async_job {
     std::uint64_t serial = 0;
     {
       const std::scoped_lock lock(this->lock_);
-      if (!this->is_in_flight_.load(std::memory_order_acquire) ||
-          !this->has(timer_core::interrupting) || runner_ == nullptr) {
+      if (!this->has(timer_core::interrupting) || runner_ == nullptr) {
         return;
       }
       server = base::ref_ptr<runner>(runner_);

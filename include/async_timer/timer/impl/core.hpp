@@ -194,7 +194,7 @@ inline void timer_core::trigger_locked() noexcept {
 }
 
 inline void timer_core::enroll_stop(base::ref_ptr<stop_waiter> op, const void* caller) noexcept {
-  bool in_target = false;
+  bool interrupts = false;
   bool waits = false;
   {
     // One section: between two the run could end, and the next one would be waited for.
@@ -207,12 +207,12 @@ inline void timer_core::enroll_stop(base::ref_ptr<stop_waiter> op, const void* c
         op->set_error(std::current_exception());  // no memory to wait; the stop goes on
       }
     }
-    in_target = request_stop_locked(interrupting);
+    interrupts = request_stop_locked(interrupting);
     if (waits) {
       static_cast<void>(op.detach());
     }
   }
-  if (in_target) {
+  if (interrupts) {
     interrupt_target();
   }
   if (!waits) {

@@ -132,12 +132,12 @@ inline void timer_core::begin_ticking() noexcept {
 }
 
 inline void timer_core::request_stop() noexcept {
-  bool in_target = false;
+  bool interrupts = false;
   {
     const std::scoped_lock lock(lock_);
-    in_target = request_stop_locked(interrupting);
+    interrupts = request_stop_locked(interrupting);
   }
-  if (in_target) {
+  if (interrupts) {
     interrupt_target();
   }
 }
@@ -147,8 +147,8 @@ inline void timer_core::request_graceful_stop() noexcept {
   static_cast<void>(request_stop_locked(0));
 }
 
-/// Tells whether the target is to be interrupted, which needs the lock free. An interrupting stop
-/// may follow a graceful one.
+/// Tells whether the target, if it runs, is to be interrupted, which needs the lock free. An
+/// interrupting stop may follow a graceful one.
 inline bool timer_core::request_stop_locked(flag how) noexcept {
   const flag wanted = stop_requested | how;
   if (is_over() || current_phase() == ending || (state() & wanted) == wanted) {
@@ -159,21 +159,21 @@ inline bool timer_core::request_stop_locked(flag how) noexcept {
   if (is_first && current_phase() == scheduled) {
     my_scheduler().kick(*this);
   }
-  return is_in_flight_.load(std::memory_order_acquire) && how == interrupting;
+  return current_phase() == scheduled && how == interrupting;
 }
 
 inline void timer_core::detach() noexcept {
-  bool in_target = false;
+  bool interrupts = false;
   std::optional<captures> last;
   {
     const std::scoped_lock lock(lock_);
     raise(handle_gone);
-    in_target = request_stop_locked(interrupting);
+    interrupts = request_stop_locked(interrupting);
     if (is_over()) {
       take_captures(last);
     }
   }
-  if (in_target) {
+  if (interrupts) {
     interrupt_target();
   }
   release_captures(last);

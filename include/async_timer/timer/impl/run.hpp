@@ -30,7 +30,6 @@ inline bool timer_core::begin_tick() noexcept {
   if ((state_.load(std::memory_order_acquire) & unusual) != scheduled) [[unlikely]] {
     return begin_with_care();
   }
-  is_in_flight_.store(true, std::memory_order_release);
   return true;
 }
 
@@ -42,10 +41,7 @@ inline bool timer_core::begin_with_care() noexcept {
   {
     const std::scoped_lock lock(lock_);  // start() may not be through yet on another thread
     before = state();
-    if ((before & stop_requested) == 0) {
-      lower(triggered | first_tick);
-      is_in_flight_.store(true, std::memory_order_release);
-    }
+    lower(triggered | first_tick);
   }
   if ((before & stop_requested) != 0) {
     end_run(nullptr);
@@ -229,7 +225,7 @@ inline void timer_core::end_run(const std::exception_ptr& outcome) noexcept {
     const std::scoped_lock lock(lock_);
     // The scheduler's part first: from `stopped` on another thread may start the next run.
     my_scheduler().end_run(*this);
-    become_stopped();
+    set_state((state() & lasting) | stopped);
     if (cold_) {
       cold_->stop_waiters.claim_all(stop_waiters);
     }
@@ -321,7 +317,7 @@ inline void timer_core::abandon_run() noexcept {
   std::optional<captures> last;
   {
     const std::scoped_lock lock(lock_);
-    become_stopped();
+    set_state((state() & lasting) | stopped);
     if (cold_) {
       cold_->waiters.claim_all(waiters);
       cold_->stop_waiters.claim_all(stop_waiters);
