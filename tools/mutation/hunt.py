@@ -8,6 +8,7 @@ import time
 from mutation import trial
 
 SAY_EVERY = 20  # seconds
+QUICK = 0.3  # seconds that a test may take for a quick hunt
 
 
 class Order:
@@ -52,6 +53,8 @@ def run_all(wanted, suite, results, kind, options):
         trace = suite.work / f"trace.{threading.get_ident()}"
         with lock:
             tests = order.tests(mutant)
+        if kind == "quick":
+            tests = [test for test in tests if test.seconds <= QUICK]
         verdict = trial.judge(mutant.number, tests, suite.programs, trace)
         trace.unlink(missing_ok=True)
         with lock:

@@ -3,6 +3,8 @@
 import hashlib
 import json
 
+KINDS = ("quick", "plain", "sanitized")  # of hunts, each more thorough than the one before
+
 
 class Results:
     """Verdicts by mutant. One counts as long as what it came from is unchanged: the header and, for
@@ -16,7 +18,7 @@ class Results:
 
     def verdict(self, mutant, kind="plain"):
         """The entry of a mutant if it still counts, or None; a survivor has to have been tried in
-        that kind of build."""
+        that kind of hunt."""
         entry = self.known.get(mutant.id)
         if entry is None or entry["header"] != self._header(mutant):
             return None
@@ -31,9 +33,8 @@ class Results:
 
     def add(self, mutant, verdict, kind):
         file = ""
-        tried = [kind]
-        if kind != "plain":
-            tried = ["plain", kind]  # it comes here only as a survivor of that
+        # Each kind finds out what the former ones do, or gets only what survived them.
+        tried = list(KINDS[: KINDS.index(kind) + 1])
         if verdict.by:
             file = "tests/" + verdict.by.file.partition("/tests/")[2]
         self.known[mutant.id] = {
