@@ -28,7 +28,7 @@ from mutation.tree import Tree  # noqa: E402
 ROOMS = ("core", "base", "net", "scheduler", "delivery", "timer")
 BARS = {"core": 95}  # percent of the mutants that are not excused; else:
 BAR = 90
-PROGRAMS = ("core", "contract.boost", "model.boost", "faults.boost")
+PROGRAMS = ("core", "contract.boost", "model.boost", "faults.boost", "stress.boost")
 
 
 def main():
@@ -54,7 +54,7 @@ def main():
     tree.write()
     programs, dropped = build(tree, "plain", found, mutants, set(), options)
     wanted = [m for m in wanted if m.id not in dropped]
-    results = store.Results(work / "results.json", root)
+    results = store.Results(work / "results.json", root, PROGRAMS)
     print("==> record which test reaches what", flush=True)
     suite = trial.Suite(programs, work)
     if options.quick:
