@@ -28,7 +28,7 @@ from mutation.tree import Tree  # noqa: E402
 ROOMS = ("core", "base", "net", "scheduler", "delivery", "timer")
 BARS = {"core": 95}  # percent of the mutants that are not excused; else:
 BAR = 90
-PROGRAMS = ("core", "contract.boost", "model.boost", "faults.boost")
+PROGRAMS = ("core", "contract.boost", "model.boost", "faults.boost", "stress.boost")
 
 
 def main():
@@ -54,16 +54,21 @@ def main():
     tree.write()
     programs, dropped = build(tree, "plain", found, mutants, set(), options)
     wanted = [m for m in wanted if m.id not in dropped]
-    results = store.Results(work / "results.json", root)
+    results = store.Results(work / "results.json", root, PROGRAMS)
     print("==> record which test reaches what", flush=True)
     suite = trial.Suite(programs, work)
-    hunt.run_all(wanted, suite, results, "plain", options)
+    if options.quick:
+        wanted = [m for m in wanted if not excused.pattern_of(m)]
+    kind = "quick" if options.quick else "plain"
+    hunt.run_all(wanted, suite, results, kind, options)
     # A mutant that only breaks memory passes the tests, but not under the sanitizers.
-    left = [m for m in wanted if not results.verdict(m)["by"] and suite.reaching.get(m.number) and not excused.pattern_of(m)]
-    if left and not options.no_sanitizers:
+    left = [] if options.quick or options.no_sanitizers else [
+        m for m in wanted if not results.verdict(m)["by"] and suite.reaching.get(m.number) and not excused.pattern_of(m)
+    ]
+    if left:
         suite.programs = {p.name: p for p in build(tree, "sanitized", found, mutants, dropped, options)[0]}
         hunt.run_all(left, suite, results, "sanitized", options)
-    return report(wanted, mutants, suite, results, excused, options)
+    return report(wanted, mutants, suite, results, excused, kind, options)
 
 
 def arguments():
@@ -78,6 +83,9 @@ def arguments():
     parser.add_argument("--again", action="store_true", help="forget the verdicts of earlier runs")
     parser.add_argument("--no-sanitizers", action="store_true",
                         help="do not try survivors again with the address and undefined behaviour sanitizers")
+    parser.add_argument("--quick", action="store_true",
+                        help="leave out the tests that take long, and the mutants that are excused: what survives"
+                        " may yet be killed by a run without this")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N")
     parser.add_argument("--compiler", default="clang++-16", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -126,14 +134,14 @@ def build(tree, kind, found, mutants, dropped, options):
     return programs, dropped
 
 
-def report(wanted, mutants, suite, results, excused, options):
+def report(wanted, mutants, suite, results, excused, kind, options):
     problems = list(excused.problems)
     used = {excused.pattern_of(m) for m in mutants}
     problems += [f"stale in excused.txt, no such mutant: {p}" for p in excused.patterns if p not in used]
     table = {room: collections.Counter() for room in ROOMS}
     survivors = []
     for m in wanted:
-        entry, pattern = results.verdict(m), excused.pattern_of(m)
+        entry, pattern = results.verdict(m, kind), excused.pattern_of(m)
         state = "killed" if entry["by"] else "excused" if pattern else "survived"
         table[m.room][state] += 1
         if state == "survived":

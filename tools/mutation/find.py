@@ -6,7 +6,7 @@ tell. Only what is evaluated when the program runs is mutated.
 
 from clang import cindex
 
-from mutation.mutant import BINARY, CALLS, COMPARISONS, Mutant, Site, neighbours
+from mutation.mutant import BINARY, CALLS, COMPARISONS, STATEMENT, Mutant, Site, neighbours
 from mutation.source import Source
 
 K = cindex.CursorKind
@@ -193,8 +193,7 @@ class Finder:
         after = self.source.between(end, end + 80)
         is_call = text.endswith(")") and not cursor.spelling.startswith("operator") and "co_await" not in text
         if role == "statement" and is_call and after and after[0][2] == ";":
-            self.add(start, end, "static_cast<void>({})", [("", "static_cast<void>(0)")], level=2,
-                     shown=lambda _: (text + ";", ""))  # fmt: skip
+            self.add(start, end, STATEMENT, [("", "")], level=2, shown=lambda _: (text + ";", ""))  # fmt: skip
 
     def integer(self, cursor):
         start, end = self.extent(cursor)

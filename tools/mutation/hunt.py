@@ -8,6 +8,7 @@ import time
 from mutation import trial
 
 SAY_EVERY = 20  # seconds
+QUICK = 0.3  # seconds that a test may take for a quick hunt
 
 
 class Order:
@@ -52,7 +53,14 @@ def run_all(wanted, suite, results, kind, options):
         trace = suite.work / f"trace.{threading.get_ident()}"
         with lock:
             tests = order.tests(mutant)
+        reached = bool(tests)
+        if kind == "quick":
+            tests = [test for test in tests if test.seconds <= QUICK]
+        if not options.again:
+            tests = [test for test in tests if not results.has_passed(mutant, test, kind)]
         verdict = trial.judge(mutant.number, tests, suite.programs, trace)
+        if reached and verdict.how == "unreached":
+            verdict.how = "survived"  # what there is has passed already
         trace.unlink(missing_ok=True)
         with lock:
             results.add(mutant, verdict, kind)

@@ -15,6 +15,8 @@ COMPARISONS = {"<", "<=", ">", ">=", "==", "!="}
 CALLS = {"std::min": "std::max", "std::max": "std::min",
          "std::cmp_less": "std::cmp_less_equal", "std::cmp_less_equal": "std::cmp_less"}  # fmt: skip
 
+STATEMENT = "{};"  # the wrap of a site whose one mutant leaves it out
+
 NUMBER = re.compile(r"(0[xX][0-9a-fA-F']+|[0-9']+)([uUlLzZ]*)$")
 
 
@@ -55,5 +57,5 @@ class Site:
 
     start: int
     end: int
-    wrap: str  # how the original is written beside them: "({})"
+    wrap: str  # how the original is written beside them: "({})", or STATEMENT
     mutants: list

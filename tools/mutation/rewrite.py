@@ -6,6 +6,8 @@ once and a run of the tests chooses one.
 
 import re
 
+from mutation.mutant import STATEMENT
+
 SWITCH = "::mutation::on({})"
 SWITCHED = re.compile(r"::mutation::on\((\d+)\)")
 
@@ -24,13 +26,22 @@ def rewrite(source, sites, dropped):
             site, mutants = sites.pop(0)
             parts.append(source.text[position : site.start])
             position = site.start
-            switches = "".join(f"{SWITCH.format(m.number)} ? {m.code} : " for m in mutants)
-            parts.append(f"({switches}{site.wrap.format(up_to(site.end))})")
+            parts.append(switched(site, mutants, up_to(site.end)))
         parts.append(source.text[position:end])
         position = end
         return "".join(parts)
 
     return up_to(len(source.text))
+
+
+def switched(site, mutants, original):
+    if site.wrap == STATEMENT:
+        # Not by ?: as below. There clang forgets that an object is made, and frees it twice when a
+        # later part of the statement throws.
+        chosen = " || ".join(SWITCH.format(m.number) for m in mutants)
+        return f"do {{ if (!({chosen})) {{ {original}; }} }} while (false)"
+    switches = "".join(f"{SWITCH.format(m.number)} ? {m.code} : " for m in mutants)
+    return f"({switches}{site.wrap.format(original)})"
 
 
 def write_tree(found, include, to, dropped):

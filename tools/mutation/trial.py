@@ -12,6 +12,7 @@ import time
 
 LINE = 100_000  # characters of test names on one command line
 MEMORY = 4 << 30
+TICKS = os.sysconf("SC_CLK_TCK")  # of processor time, in a second
 BLOCKED = 3.0  # seconds in which no thread ran: a deadlock
 
 
@@ -112,7 +113,7 @@ def run(number, program, tests, trace):
         env=environment(MUTANT=number, MUTATION_TRACE=trace),
     )  # fmt: skip
     limit(process.pid, program, seconds)
-    hung = not wait(process)
+    hung = not wait(process, Clock(program, tests, trace))
     if process.returncode == 0:
         return None
     began = trace.read_text() if trace.exists() else None
@@ -124,17 +125,44 @@ def run(number, program, tests, trace):
     return Verdict("failed" if process.returncode > 0 else "crashed", by or tests[0])
 
 
+def is_sanitized(program):
+    return program.parts[-3] == "sanitized"
+
+
+def allowance(program, seconds):
+    """How much processor time tests may use that took so long with no mutant on."""
+    return int(5 + 20 * seconds) if is_sanitized(program) else int(2 + 5 * seconds)
+
+
 def limit(pid, program, seconds):
     """Bounds what a mutant may use; the sanitizers map terabytes and are slower."""
-    sanitized = program.parts[-3] == "sanitized"
-    cpu = int(5 + 20 * seconds) if sanitized else int(2 + 5 * seconds)
+    cpu = allowance(program, seconds)
     resource.prlimit(pid, resource.RLIMIT_CPU, (cpu, cpu + 1))
-    if not sanitized:
+    if not is_sanitized(program):
         resource.prlimit(pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
-def wait(process):
-    """Waits for the end of a process; kills one that is blocked, and gives False then."""
+class Clock:
+    """Tells when the test that runs has used up what it alone may: of many tests in one process each
+    may hang, and to wait until it has used what all of them may would take minutes."""
+
+    def __init__(self, program, tests, trace):
+        self.program, self.trace = program, trace
+        self.seconds = {test.name: test.seconds for test in tests}
+        self.test, self.since = None, 0
+
+    def is_over(self, used):
+        """used: the processor time of the whole process, in ticks."""
+        test = self.trace.read_text() if self.trace.exists() else None
+        if test != self.test:
+            self.test, self.since = test, used
+        allowed = allowance(self.program, self.seconds.get(test, sum(self.seconds.values())))
+        return used - self.since > allowed * TICKS
+
+
+def wait(process, clock):
+    """Waits for the end of a process; kills one that is blocked or whose test goes on and on, and
+    gives False then."""
     handle = os.pidfd_open(process.pid)
     poll = select.poll()
     poll.register(handle, select.POLLIN)
@@ -142,6 +170,10 @@ def wait(process):
         used, since = -1, time.monotonic()
         while not poll.poll(300):
             now_used, runs = activity(process.pid)
+            if clock.is_over(now_used):
+                process.kill()
+                process.wait()
+                return False
             if runs or now_used != used:
                 used, since = now_used, time.monotonic()
             elif time.monotonic() - since > BLOCKED:
@@ -158,7 +190,7 @@ def wait(process):
 
 
 def activity(pid):
-    """The processor time used so far, and whether a thread wants more."""
+    """The processor time used so far, in ticks, and whether a thread wants more."""
     used, runs = 0, False
     for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat"):
         try:

@@ -60,7 +60,8 @@ class log_hub {
   }
 
   /// Counts an event that the default sink will not print, for whoever would format it in vain.
-  [[nodiscard]] bool holds_back(std::uint64_t key) noexcept {
+  [[nodiscard]] bool holds_back(std::uint64_t key,
+                                std::int64_t second = std::time(nullptr)) noexcept {
     if (!is_default_.load(std::memory_order_acquire)) {
       return false;
     }
@@ -71,7 +72,6 @@ class log_hub {
       std::int64_t held_back = 0;
     };
     thread_local constinit latest mine{};
-    const std::int64_t second = std::time(nullptr);
     if (mine.key == key && mine.second == second) {
       ++mine.held_back;
       return true;

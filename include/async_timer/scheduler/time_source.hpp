@@ -39,7 +39,6 @@ class time_source {
   void set_virtual(core::time_point now) noexcept {
     virtual_now_.store(now.time_since_epoch().count(), std::memory_order_release);
   }
-  void set_real() noexcept { virtual_now_.store(real, std::memory_order_release); }
   [[nodiscard]] bool is_virtual() const noexcept {
     return virtual_now_.load(std::memory_order_acquire) != real;
   }

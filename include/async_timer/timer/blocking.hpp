@@ -70,18 +70,14 @@ class blocking_operation final : public Base {
   explicit blocking_operation(std::shared_ptr<place> where, Args&&... args)
       : Base(std::forward<Args>(args)...), where_(std::move(where)) {}
 
+  // It has no deadline in a scheduler, so it may complete at any time.
   void complete() noexcept override {
-    if (this->may_complete()) {
-      where_->arrive(this->take_outcome());
-      this->release();
-    }
+    where_->arrive(this->take_outcome());
+    this->release();
   }
   void abandon() noexcept override {
-    if (this->may_complete()) {
-      this->set_error(context_went_away());
-      where_->arrive(this->take_outcome());
-      this->release();
-    }
+    this->set_error(context_went_away());
+    complete();
   }
 
  private:

@@ -127,20 +127,8 @@ class group_value_part final : public value_waiter<T, AsOptional> {
                    awaited what, tick_goal goal) noexcept
       : value_waiter<T, AsOptional>(member, what, goal), whole_(&whole), index_(index) {}
 
+  // The deadline is the whole's, so it may complete at any time.
   void complete() noexcept override {
-    if (this->may_complete()) {
-      report();
-    }
-  }
-  void abandon() noexcept override {
-    if (this->may_complete()) {
-      this->set_error(context_went_away());
-      report();
-    }
-  }
-
- private:
-  void report() noexcept {
     auto taken = this->take_outcome();
     std::shared_ptr<const void> value;
     if (taken.value) {
@@ -153,7 +141,12 @@ class group_value_part final : public value_waiter<T, AsOptional> {
     whole_->part_done(index_, taken.error, std::move(value));
     this->release();
   }
+  void abandon() noexcept override {
+    this->set_error(context_went_away());
+    complete();
+  }
 
+ private:
   const base::ref_ptr<group_value_operation> whole_;
   const std::size_t index_;
 };
@@ -184,8 +177,8 @@ class group_stop_operation : public group_operation {
   }
 
   // For an operation without a handler: a waiting thread learns that a context went away.
-  void set_error(const std::exception_ptr& error) noexcept { error_ = error; }
-  auto take_outcome() noexcept { return outcome{error_ ? error_ : trouble_}; }
+  void set_error(const std::exception_ptr& error) noexcept { trouble_ = error; }
+  auto take_outcome() noexcept { return outcome{trouble_}; }
 
  protected:
   ~group_stop_operation() override = default;

@@ -170,7 +170,6 @@ class group_state {
   void close() noexcept {
     decltype(members_) gone;
     const std::scoped_lock lock(mutex_);
-    active_ = false;
     std::swap(gone, members_);
   }
 

@@ -31,9 +31,8 @@ class armed_operation final : public armed_signal {
   }
 
   void finish(const std::exception_ptr& failure) noexcept {
-    if (!has_finished_.exchange(true, std::memory_order_acq_rel)) {
-      watch_->finished(failure);
-    }
+    has_finished_.store(true, std::memory_order_release);
+    watch_->finished(failure);
   }
 
   [[nodiscard]] net::cancellation_slot slot() noexcept { return signal_.slot(); }

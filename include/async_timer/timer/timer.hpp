@@ -229,9 +229,6 @@ class timer {
     using operation = detail::blocking_operation<detail::stop_waiter>;
     detail::check_timeout(timeout);
     detail::check_may_block(core(), "cancel_threadsafe", "co_await cancel()");
-    if (core().is_over()) {
-      return;
-    }
     const auto place = std::make_shared<typename operation::place>();
     core().enroll_stop(base::ref_ptr<detail::stop_waiter>(
                            base::ref_ptr<operation>::adopt(new operation(place, core()))),

@@ -45,7 +45,7 @@ class waiter : public operation {
   [[nodiscard]] std::int64_t goal() const noexcept { return goal_.count; }
   /// Settles the goal; with the timer's lock held, so that no tick comes between this and the wait.
   void begin_at(std::int64_t hit_count) noexcept {
-    if (std::exchange(goal_.from_now, false)) {
+    if (goal_.from_now) {
       const auto most = std::numeric_limits<std::int64_t>::max();
       goal_.count = goal_.count > most - hit_count ? most : hit_count + goal_.count;
     }

@@ -110,14 +110,11 @@ inline void timer_core::begin_ticking() noexcept {
   std::exception_ptr failure;
   {
     const std::scoped_lock lock(lock_);
-    if (!has(arming)) {
-      return;
-    }
     lower(arming);
     if (has(stop_requested) || !my_scheduler().disarm(*this)) {
-      return;  // on its way to its end
+      return;  // on its way to its end, or there already
     }
-    const auto now = has(paced) ? tick_time() : my_scheduler().now();
+    const auto now = my_scheduler().now();
     const bool now_due = has(triggered) || has(paced);
     try {
       my_scheduler().arm(*this,

@@ -1,0 +1,77 @@
+// Decision D23: the executor that an asynchronous target runs on, as a user meets it.
+#include <doctest/doctest.h>
+
+#include <optional>
+#include <utility>
+
+#include "support/fixture.hpp"
+#include "support/turnstile.hpp"
+
+using namespace test;
+using async_timer::timer;
+using async_timer::base::ref_ptr;
+using async_timer::detail::executor_tag;
+using async_timer::detail::tagged_executor;
+
+TEST_CASE_FIXTURE(virtual_context, "D23 target's executor: has the properties that Asio asks for") {
+  namespace execution = net::execution;
+  const auto tag = ref_ptr<executor_tag>::adopt(new executor_tag(io.get_executor()));
+  const auto other = ref_ptr<executor_tag>::adopt(new executor_tag(io.get_executor()));
+  const tagged_executor plain(tag);
+  CHECK(plain == tagged_executor(tag));
+  CHECK_FALSE(plain != tagged_executor(tag));
+  CHECK(plain != tagged_executor(other));
+  CHECK(&net::query(plain, execution::context) == &io);
+
+  const auto never = net::require(plain, execution::blocking.never);
+  CHECK(never != plain);
+  CHECK(net::query(plain, execution::blocking) == execution::blocking.possibly);
+  CHECK(net::query(never, execution::blocking) == execution::blocking.never);
+  CHECK(net::require(never, execution::blocking.possibly) == plain);
+
+  CHECK(net::require(plain, execution::outstanding_work.tracked) == plain);  // not yet
+  tag->begin_tracking();
+  std::optional<tagged_executor> tracked(net::require(plain, execution::outstanding_work.tracked));
+  CHECK(*tracked != plain);
+  CHECK(net::query(plain, execution::outstanding_work) == execution::outstanding_work.untracked);
+  CHECK(net::query(*tracked, execution::outstanding_work) == execution::outstanding_work.tracked);
+  CHECK(net::require(*tracked, execution::outstanding_work.untracked) == plain);
+  CHECK_FALSE(out_of_work());
+
+  tagged_executor assigned(other);
+  assigned = net::require(*tracked, execution::blocking.never);
+  CHECK(assigned == net::require(*tracked, execution::blocking.never));
+  CHECK(assigned != *tracked);
+  tracked.reset();
+  CHECK_FALSE(out_of_work());
+  assigned = plain;
+  CHECK(assigned == plain);
+  CHECK(out_of_work());
+}
+
+TEST_CASE_FIXTURE(virtual_context,
+                  "D23 inside the target: a timer that a target makes is not inside of it") {
+  turnstile hold{io};
+  std::optional<timer<int>> inner;
+  timer outer{io, 1h, [&]() -> net::awaitable<int> {
+                const net::any_io_executor here = co_await net::this_coro::executor;
+                inner.emplace(here, 1h, answer);
+                auto wait = hold.wait();
+                co_await std::move(wait);
+                co_return 1;
+              }};
+  outer.start();
+  clock.run_until_idle();
+  REQUIRE(inner);
+  CHECK(inner->get_executor() == net::any_io_executor(io.get_executor()));
+  outcome<int> joined;
+  outer.join(net::bind_executor(inner->get_executor(), into(joined)));
+  clock.run_until_idle();
+  CHECK_FALSE(joined.done());
+  hold.open();
+  clock.run_until_idle();
+  CHECK(joined.value == 1);
+  CHECK(joined.kind() == "");
+  outer.request_stop();
+  CHECK(out_of_work());
+}
