@@ -14,7 +14,7 @@ using async_timer::base::log_hub;
 
 namespace {
 
-constexpr std::int64_t noon = 1'700'000'000;
+constexpr std::int64_t evening = 1'700'000'000;
 
 std::string suffix(int more) { return " (" + std::to_string(more) + " more like it held back)"; }
 
@@ -31,33 +31,33 @@ std::string printed(std::uint64_t key, std::int64_t second) {
 TEST_CASE("log: a line of the default sink tells how many like it were held back") {
   async_timer::set_log_sink({});
   const auto key = flood_gate::key_of(event_tag("counted"), "a timer of this test");
-  CHECK(printed(key, noon) == "WARNING l: m\n");
-  for (int i = 0; i < 41; ++i) CHECK(printed(key, noon) == "");
-  CHECK(printed(key, noon + 1) == "WARNING l: m" + suffix(41) + '\n');
-  CHECK(printed(key, noon + 1) == "");
-  CHECK(printed(key, noon + 2) == "WARNING l: m" + suffix(1) + '\n');
-  CHECK(printed(key, noon + 3) == "WARNING l: m\n");
+  CHECK(printed(key, evening) == "WARNING l: m\n");
+  for (int i = 0; i < 41; ++i) CHECK(printed(key, evening) == "");
+  CHECK(printed(key, evening + 1) == "WARNING l: m" + suffix(41) + '\n');
+  CHECK(printed(key, evening + 1) == "");
+  CHECK(printed(key, evening + 2) == "WARNING l: m" + suffix(1) + '\n');
+  CHECK(printed(key, evening + 3) == "WARNING l: m\n");
 }
 
 TEST_CASE("log: events in turns are counted each for itself") {
   async_timer::set_log_sink({});
   constexpr std::uint64_t one = 1001;  // they don't share a place
   constexpr std::uint64_t other = 1002;
-  CHECK(printed(one, noon) == "WARNING l: m\n");
-  CHECK(printed(other, noon) == "WARNING l: m\n");
-  CHECK(printed(one, noon) == "");
-  CHECK(printed(one, noon) == "");
-  CHECK(printed(other, noon) == "");
-  CHECK(printed(one, noon + 1) == "WARNING l: m" + suffix(2) + '\n');
-  CHECK(printed(other, noon + 1) == "WARNING l: m" + suffix(1) + '\n');
+  CHECK(printed(one, evening) == "WARNING l: m\n");
+  CHECK(printed(other, evening) == "WARNING l: m\n");
+  CHECK(printed(one, evening) == "");
+  CHECK(printed(one, evening) == "");
+  CHECK(printed(other, evening) == "");
+  CHECK(printed(one, evening + 1) == "WARNING l: m" + suffix(2) + '\n');
+  CHECK(printed(other, evening + 1) == "WARNING l: m" + suffix(1) + '\n');
 }
 
 TEST_CASE("log: what nobody asked to hold back is printed without a count") {
   async_timer::set_log_sink({});
   const auto key = flood_gate::key_of(event_tag("held"), "another timer of this test");
-  CHECK(printed(key, noon) == "WARNING l: m\n");
-  CHECK(printed(1003, noon) == "WARNING l: m\n");
-  CHECK(printed(key, noon) == "");
+  CHECK(printed(key, evening) == "WARNING l: m\n");
+  CHECK(printed(1003, evening) == "WARNING l: m\n");
+  CHECK(printed(key, evening) == "");
   CHECK(test::stderr_of([] {
           async_timer::base::log({log_level::error, "l", "e", "m", {}});
         }) == "ERROR l: m\n");
