@@ -44,14 +44,14 @@ TEST_CASE_FIXTURE(virtual_context,
 namespace {
 
 /// Is a value that reads its timer when it dies: the timer drops it in the midst of a delivery.
-struct witness {
+struct result_witness {
   struct reading {
     int last_result;
     std::int64_t hit_count;
     bool is_new_time;
   };
   struct diary {
-    async_timer::timer<witness>* t = nullptr;
+    async_timer::timer<result_witness>* t = nullptr;
     const async_timer::virtual_clock* clock = nullptr;
     std::vector<reading> readings;
   };
@@ -65,7 +65,7 @@ struct witness {
   std::shared_ptr<const body> held;
 };
 
-witness::body::~body() {
+result_witness::body::~body() {
   if (own->t == nullptr) return;
   const auto last = own->t->last_result();
   own->readings.push_back({last ? last->held->number : 0, own->t->hit_count(),
@@ -76,10 +76,11 @@ witness::body::~body() {
 
 TEST_CASE_FIXTURE(virtual_context,
                   "12.1 all fields are set before user code runs: the former value's destructor") {
-  witness::diary diary;
+  result_witness::diary diary;
   int count = 0;
-  async_timer::timer<witness> t{
-      io, 1s, [&] { return witness{std::make_shared<const witness::body>(diary, ++count)}; }};
+  async_timer::timer<result_witness> t{
+      io, 1s,
+      [&] { return result_witness{std::make_shared<const result_witness::body>(diary, ++count)}; }};
   diary.t = &t;
   diary.clock = &clock;
   t.start();

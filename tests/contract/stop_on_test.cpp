@@ -82,7 +82,7 @@ std::exception_ptr caught(Start&& start) {
   }
 }
 
-std::string text_of(const std::exception_ptr& error) {
+std::string message_of(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const std::exception& e) {
@@ -218,8 +218,8 @@ TEST_CASE_FIXTURE(virtual_context, "7.6 stop_on: makes a timer that runs only on
   CHECK_FALSE(t.is_running());
   const auto error = caught([&] { t.start(); });
   CHECK(kind_of(error) == "restart");
-  CHECK(text_of(error).find("stop_on") != std::string::npos);
-  CHECK(text_of(error).find("build a new timer") != std::string::npos);
+  CHECK(message_of(error).find("stop_on") != std::string::npos);
+  CHECK(message_of(error).find("build a new timer") != std::string::npos);
   CHECK(out_of_work());
 }
 

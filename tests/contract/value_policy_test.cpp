@@ -79,11 +79,11 @@ struct point {
   friend bool operator==(const point&, const point&) = default;
 };
 
-struct large {
+struct large_value {
   std::array<int, 100> items{};
-  friend bool operator==(const large&, const large&) = default;
+  friend bool operator==(const large_value&, const large_value&) = default;
 };
-static_assert(std::is_trivially_copyable_v<large> && sizeof(large) > 64);
+static_assert(std::is_trivially_copyable_v<large_value> && sizeof(large_value) > 64);
 
 enum class color { red, green };
 
@@ -96,7 +96,7 @@ TEST_CASE("26.7, D21 value: trivially copyable, small and large") {
   SUBCASE("null is a value") { check_value(static_cast<const char*>(nullptr)); }
   SUBCASE("enum") { check_value(color::green); }
   SUBCASE("struct") { check_value(point{3, 0.5}); }
-  SUBCASE("large struct") { check_value(large{{1, 2, 3}}); }
+  SUBCASE("large struct") { check_value(large_value{{1, 2, 3}}); }
 }
 
 TEST_CASE("26.7, D21 value: with resources") {

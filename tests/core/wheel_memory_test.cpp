@@ -14,18 +14,18 @@ using namespace async_timer::core;
 
 namespace {
 
-constexpr nanoseconds tick{262'144};  // the width of a slot of level 0
-constexpr std::size_t in_chunk = 14;  // entries in one
+constexpr nanoseconds one_tick{262'144};  // the width of a slot of level 0
+constexpr std::size_t in_chunk = 14;      // entries in one
 
 // The beginning of a slot on every level.
 constexpr time_point from_zero(nanoseconds since_start) { return time_point{} + since_start; }
 
-struct item : wheel_node {
+struct pooled_item : wheel_node {
   std::size_t id = 0;
 };
 
-std::unique_ptr<item[]> make_items(std::size_t n) {
-  auto items = std::make_unique<item[]>(n);
+std::unique_ptr<pooled_item[]> make_pooled_items(std::size_t n) {
+  auto items = std::make_unique<pooled_item[]>(n);
   for (std::size_t i = 0; i < n; ++i) items[i].id = i;
   return items;
 }
@@ -53,11 +53,11 @@ class failing_memory final : public std::pmr::memory_resource {
 
 TEST_CASE("wheel: with room for one node a call delivers one, until none is due") {
   timing_wheel wheel{from_zero(0s)};
-  auto items = make_items(3);
+  auto items = make_pooled_items(3);
   for (std::size_t i = 0; i < 3; ++i) wheel.insert(items[i], from_zero(1ms));
   std::vector<std::size_t> got;
   const auto take = [&](wheel_node& node, time_point) noexcept {
-    got.push_back(static_cast<item&>(node).id);
+    got.push_back(static_cast<pooled_item&>(node).id);
   };
   CHECK(wheel.collect(from_zero(1ms), 1, take));
   CHECK(got == std::vector<std::size_t>{0});
@@ -68,7 +68,7 @@ TEST_CASE("wheel: with room for one node a call delivers one, until none is due"
 
 TEST_CASE("wheel: a call with room for none tells whether a node is due") {
   timing_wheel wheel{from_zero(0s)};
-  auto items = make_items(2);
+  auto items = make_pooled_items(2);
   wheel.insert(items[0], from_zero(1ms));
   wheel.insert(items[1], from_zero(1ms + 10us));  // in the same slot
   CHECK_FALSE(wheel.collect(from_zero(1ms - 1ns), 0, ignore));
@@ -80,7 +80,7 @@ TEST_CASE("wheel: a call with room for none tells whether a node is due") {
 
 TEST_CASE("D25 wheel: goes on to the end of time") {
   timing_wheel wheel{from_zero(0s)};
-  auto items = make_items(1);
+  auto items = make_pooled_items(1);
   wheel.insert(items[0], from_zero(1ms));
   CHECK_FALSE(wheel.collect(time_point::max(), 10, ignore));
   CHECK(wheel.empty());
@@ -88,7 +88,7 @@ TEST_CASE("D25 wheel: goes on to the end of time") {
 
 TEST_CASE("wheel: after an idle hour and catch_up near dues get narrow slots of their own") {
   timing_wheel wheel{from_zero(0s)};
-  auto items = make_items(2);
+  auto items = make_pooled_items(2);
   wheel.catch_up(from_zero(1h));
   wheel.insert(items[0], from_zero(1h + 10ms));
   wheel.insert(items[1], from_zero(1h + 20ms));
@@ -100,13 +100,13 @@ TEST_CASE("wheel: after an idle hour and catch_up near dues get narrow slots of 
 struct wide_slot {
   static constexpr std::size_t count = 14 * in_chunk;
   timing_wheel wheel{from_zero(0s)};
-  std::unique_ptr<item[]> items = make_items(count + 20);
-  time_point begin = from_zero(4096 * tick);   // out of the reach of level 0 by one tick
-  time_point reached = from_zero(256 * tick);  // here all of it is within reach
+  std::unique_ptr<pooled_item[]> items = make_pooled_items(count + 20);
+  time_point begin = from_zero(4096 * one_tick);   // out of the reach of level 0 by one tick
+  time_point reached = from_zero(256 * one_tick);  // here all of it is within reach
 
   wide_slot() {
     for (std::size_t i = 0; i < count; ++i)
-      wheel.insert(items[i], begin + static_cast<std::int64_t>(i) * tick);
+      wheel.insert(items[i], begin + static_cast<std::int64_t>(i) * one_tick);
   }
   static std::size_t chunks_after(std::size_t came_down) {
     return came_down + count / in_chunk - came_down / in_chunk;
@@ -114,7 +114,7 @@ struct wide_slot {
 };
 
 TEST_CASE_FIXTURE(wide_slot, "wheel: a call brings down 64 nodes that are not due yet") {
-  CHECK_FALSE(wheel.collect(reached - tick, 10, ignore));
+  CHECK_FALSE(wheel.collect(reached - one_tick, 10, ignore));
   CHECK(wheel.chunk_count() == chunks_after(0));
   for (const std::size_t came_down : {64u, 128u, 192u, 196u}) {
     CHECK_FALSE(wheel.collect(reached, 10, ignore));
@@ -140,7 +140,7 @@ TEST_CASE("wheel: to clear the way a call brings down 64 nodes and two for each 
   constexpr std::size_t count = 10'000;
   constexpr std::size_t limit = 100;
   timing_wheel wheel{from_zero(0s)};
-  auto items = make_items(count);
+  auto items = make_pooled_items(count);
   for (std::size_t i = 0; i < count; ++i) wheel.insert(items[i], from_zero(10s));
   std::size_t calls = 0;
   while (wheel.size() == count) {
@@ -157,18 +157,18 @@ TEST_CASE("wheel: what waits above stays in order, wherever the clock stops on i
   // level 2 into that of level 1 at 256 of those.
   for (const std::int64_t distance : {4096, 256 * 256}) {
     CAPTURE(distance);
-    const time_point due = from_zero(2 * distance * tick - 1ns);
+    const time_point due = from_zero(2 * distance * one_tick - 1ns);
     timing_wheel wheel{from_zero(0s)};
-    auto items = make_items(count);
+    auto items = make_pooled_items(count);
     for (std::size_t i = 0; i < count; ++i) wheel.insert(items[i], due);
     for (time_point t = from_zero(0s); t < due;) {
       REQUIRE_FALSE(wheel.collect(t, 0, ignore));
-      const nanoseconds until_reached = due - distance * tick - t;
-      t += std::chrono::abs(until_reached) < 300 * tick ? tick : 50 * tick;
+      const nanoseconds until_reached = due - distance * one_tick - t;
+      t += std::chrono::abs(until_reached) < 300 * one_tick ? one_tick : 50 * one_tick;
     }
     std::size_t next = 0;
     wheel.collect(due, count, [&](wheel_node& node, time_point) noexcept {
-      CHECK(static_cast<item&>(node).id == next);
+      CHECK(static_cast<pooled_item&>(node).id == next);
       ++next;
     });
     CHECK(next == count);
@@ -177,7 +177,7 @@ TEST_CASE("wheel: what waits above stays in order, wherever the clock stops on i
 
 TEST_CASE("wheel: the place of a node removed at once is free again at once") {
   timing_wheel wheel{from_zero(0s)};
-  auto items = make_items(6);
+  auto items = make_pooled_items(6);
   for (std::size_t i = 0; i < 5; ++i) wheel.insert(items[i], from_zero(1s));
   for (int i = 0; i < 30; ++i) {
     wheel.insert(items[5], from_zero(1s));
@@ -190,7 +190,7 @@ TEST_CASE("wheel: two neighbouring chunks become one as soon as one has room for
   for (const bool earlier_is_sparse : {false, true}) {
     CAPTURE(earlier_is_sparse);
     timing_wheel wheel{from_zero(0s)};
-    auto items = make_items(2 * in_chunk);
+    auto items = make_pooled_items(2 * in_chunk);
     for (std::size_t i = 0; i < 2 * in_chunk; ++i) wheel.insert(items[i], from_zero(1s));
     REQUIRE(wheel.chunk_count() == 2);
     const std::size_t sparse = earlier_is_sparse ? 0 : in_chunk;
@@ -209,14 +209,14 @@ TEST_CASE("wheel: gives back all but the first slab when it is empty, and that a
   failing_memory memory;
   {
     timing_wheel wheel{from_zero(0s), &memory};
-    auto items = make_items(17);
+    auto items = make_pooled_items(17);
     for (std::size_t i = 0; i < 17; ++i)
-      wheel.insert(items[i], from_zero(static_cast<std::int64_t>(i + 1) * tick));
+      wheel.insert(items[i], from_zero(static_cast<std::int64_t>(i + 1) * one_tick));
     CHECK(wheel.slab_count() == 2);  // the first one has 16 chunks
     for (std::size_t i = 0; i < 17; ++i) wheel.remove(items[i]);
     CHECK(wheel.slab_count() == 1);
     for (std::size_t i = 0; i < 17; ++i)
-      wheel.insert(items[i], from_zero(static_cast<std::int64_t>(i + 1) * tick));
+      wheel.insert(items[i], from_zero(static_cast<std::int64_t>(i + 1) * one_tick));
     CHECK_FALSE(wheel.collect(from_zero(1s), 20, ignore));
     CHECK(memory.bytes > 4096);
   }
@@ -229,7 +229,7 @@ TEST_CASE("wheel: whatever request for memory fails, nothing is taken or lost") 
     failing_memory memory;
     {
       timing_wheel wheel{from_zero(0s), &memory};
-      auto items = make_items(1);
+      auto items = make_pooled_items(1);
       memory.fail_at = fail_at;  // of the slots, of the list of slabs, of the first slab
       CHECK_THROWS_AS(wheel.insert(items[0], from_zero(1ms)), std::bad_alloc);
       CHECK(wheel.slab_count() == 0);
