@@ -224,7 +224,7 @@ class operation_with final : public Outcome {
   void run() {
     net::get_associated_cancellation_slot(*handler_).clear();
     Handler handler(std::move(*handler_));
-    const auto work = std::move(work_);  // until the handler has returned
+    [[maybe_unused]] const auto work = std::move(work_);  // until the handler has returned
     auto completion_with_outcome = this->take();
     handler_.reset();
     leave_executor();
