@@ -12,7 +12,7 @@ using namespace test;
 namespace {
 
 /// Counts the ends of a run.
-async_timer::timer_options counting(int& stops) {
+async_timer::timer_options counting_stops(int& stops) {
   async_timer::timer_options options;
   options.on_stop = [&stops] { ++stops; };
   return options;
@@ -43,7 +43,7 @@ TEST_CASE_FIXTURE(virtual_context,
 
 TEST_CASE_FIXTURE(virtual_context, "15.2 cancel: a timer never started needs no on_stop") {
   int stops = 0;
-  async_timer::timer t{io, 1s, answer, counting(stops)};
+  async_timer::timer t{io, 1s, answer, counting_stops(stops)};
   no_value cancelled;
   t.cancel(into(cancelled));
   CHECK_FALSE(cancelled.done());
@@ -56,7 +56,7 @@ TEST_CASE_FIXTURE(virtual_context, "15.2 cancel: a timer never started needs no 
 
 TEST_CASE_FIXTURE(virtual_context, "15.2 cancel: a finished timer gets no second on_stop") {
   int stops = 0;
-  async_timer::timer t{io, 1s, [] { throw async_timer::end_of_ticks{}; }, counting(stops)};
+  async_timer::timer t{io, 1s, [] { throw async_timer::end_of_ticks{}; }, counting_stops(stops)};
   t.start();
   CHECK(out_of_work());
   REQUIRE(stops == 1);
@@ -73,7 +73,7 @@ TEST_CASE_FIXTURE(virtual_context, "15.2 cancel: a finished timer gets no second
 
 TEST_CASE_FIXTURE(virtual_context, "15.2 request_stop: before a start it doesn't reach that run") {
   int stops = 0;
-  async_timer::timer t{io, 1s, answer, counting(stops)};
+  async_timer::timer t{io, 1s, answer, counting_stops(stops)};
   t.request_stop();
   t.start();
   CHECK(t.is_running());
@@ -87,7 +87,7 @@ TEST_CASE_FIXTURE(virtual_context, "15.2 request_stop: before a start it doesn't
 
 TEST_CASE_FIXTURE(virtual_context, "15.3 cancel: cuts the sleep, and no tick follows") {
   int stops = 0;
-  async_timer::timer t{io, 1h, answer, counting(stops)};
+  async_timer::timer t{io, 1h, answer, counting_stops(stops)};
   t.start();
   clock.advance(10min);
   REQUIRE(t.hit_count() == 1);
@@ -113,7 +113,7 @@ TEST_CASE_FIXTURE(virtual_context, "15.6 cancel: a plain target ends its tick, t
                          CHECK(stops == 0);
                          return 7;
                        },
-                       counting(stops)};
+                       counting_stops(stops)};
   self = &t;
   t.start();
   CHECK(out_of_work());
@@ -180,7 +180,7 @@ TEST_CASE_FIXTURE(virtual_context, "15.11 cancel: throws nothing of target or ca
 TEST_CASE_FIXTURE(virtual_context,
                   "15.12 cancel: during initial_delay gives no tick, one on_stop") {
   int stops = 0;
-  auto options = counting(stops);
+  auto options = counting_stops(stops);
   options.initial_delay = 5s;
   async_timer::timer t{io, 1s, answer, options};
   t.start();
@@ -197,7 +197,7 @@ TEST_CASE_FIXTURE(virtual_context,
 TEST_CASE_FIXTURE(virtual_context,
                   "15.13, D9b cancel: right after start() gives no tick, but one on_stop") {
   int stops = 0;
-  async_timer::timer t{io, 1s, answer, counting(stops)};
+  async_timer::timer t{io, 1s, answer, counting_stops(stops)};
   t.start();
   outcome<int> joined;
   t.join(into(joined));
@@ -274,7 +274,7 @@ TEST_CASE_FIXTURE(virtual_context, "15.15 cancel: waiters never get a value of a
 
 TEST_CASE_FIXTURE(virtual_context, "D3, 7.9 start: refused while a requested stop is under way") {
   int stops = 0;
-  async_timer::timer t{io, 1s, answer, counting(stops)};
+  async_timer::timer t{io, 1s, answer, counting_stops(stops)};
   t.start();
   clock.run_until_idle();
   t.request_stop();
@@ -296,7 +296,7 @@ TEST_CASE_FIXTURE(virtual_context, "D3, 7.9 start: refused while a requested sto
 TEST_CASE_FIXTURE(virtual_context,
                   "D9b on_stop: comes exactly once however often a stop is asked") {
   int stops = 0;
-  async_timer::timer t{io, 1s, answer, counting(stops)};
+  async_timer::timer t{io, 1s, answer, counting_stops(stops)};
   for (int run = 1; run <= 3; ++run) {
     t.start();
     clock.advance(std::chrono::seconds(run));
@@ -384,7 +384,7 @@ TEST_CASE_FIXTURE(virtual_context,
                   "D7, 16.12 plain target: a cancellation raised after a stop is a normal end") {
   int failures = 0;
   int stops = 0;
-  auto options = counting(stops);
+  auto options = counting_stops(stops);
   options.on_error = [&] { ++failures; };
   async_timer::timer<int>* self = nullptr;
   async_timer::timer t{io, 1s,
