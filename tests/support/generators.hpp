@@ -13,11 +13,14 @@
 #include <stdexcept>
 #include <utility>
 
+// The channel comes first: after coro.hpp its header takes a concept for `execution_context`.
 #if defined(ASYNC_TIMER_USE_STANDALONE_ASIO)
+#include <asio/experimental/channel.hpp>
 #include <asio/experimental/coro.hpp>
 #include <asio/experimental/use_coro.hpp>
 #else
 #include <boost/asio/deferred.hpp>
+#include <boost/asio/experimental/channel.hpp>
 #include <boost/asio/experimental/coro.hpp>
 #endif
 
