@@ -12,36 +12,16 @@
 #include "support/capture.hpp"
 #include "support/feeds.hpp"
 #include "support/fixture.hpp"
+#include "support/immediate_executor.hpp"
 
 using namespace test;
 using async_timer::timer;
-
-namespace {
-
-/// Is an executor of a user that belongs to no context: it runs what it is given then and there.
-class contextless_executor {
- public:
-  // The names and forms from here on are those of Asio's executor and property protocol.
-  contextless_executor require(net::execution::blocking_t::never_t) const noexcept { return *this; }
-  template <class Function>
-  void execute(Function&& function) const {
-    std::forward<Function>(function)();
-  }
-  friend bool operator==(const contextless_executor&, const contextless_executor&) noexcept {
-    return true;
-  }
-  friend bool operator!=(const contextless_executor&, const contextless_executor&) noexcept {
-    return false;
-  }
-};
-
-}  // namespace
 
 TEST_CASE_FIXTURE(counting_timer,
                   "13.1 feeds: a handler on an executor of no context waits as any other") {
   auto feed = t.subscribe();
   const auto got = std::make_shared<taken<int>>();
-  feed.next(net::bind_executor(contextless_executor(), into(got)));
+  feed.next(net::bind_executor(immediate_executor(), into(got)));
   CHECK_FALSE(got->done());
   start(1);
   CHECK(got->value == 1);

@@ -8,33 +8,13 @@
 
 #include "support/fixture.hpp"
 #include "support/generators.hpp"
+#include "support/immediate_executor.hpp"
 #include "support/sleeping_context.hpp"
 #include "support/times.hpp"
 
 using namespace test;
 using async_timer::mode;
 using async_timer::timer;
-
-namespace {
-
-/// Is an executor of a user that runs what it is given then and there.
-class immediate_executor {
- public:
-  // The names and forms from here on are those of Asio's executor and property protocol.
-  immediate_executor require(net::execution::blocking_t::never_t) const noexcept { return *this; }
-  template <class Function>
-  void execute(Function&& function) const {
-    std::forward<Function>(function)();
-  }
-  friend bool operator==(const immediate_executor&, const immediate_executor&) noexcept {
-    return true;
-  }
-  friend bool operator!=(const immediate_executor&, const immediate_executor&) noexcept {
-    return false;
-  }
-};
-
-}  // namespace
 
 TEST_CASE_FIXTURE(virtual_context,
                   "15.1, D9 cancel: what target and callbacks captured is gone when it completes") {
