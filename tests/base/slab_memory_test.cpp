@@ -11,8 +11,6 @@
 
 #include "support/memory.hpp"
 
-#if !defined(ASYNC_TIMER_DETAIL_NO_SLABS)
-
 using test::memory_in_use;
 
 namespace {
@@ -95,5 +93,3 @@ TEST_CASE("slab pool: an object that is a byte too long for a size has room enou
     for (const auto each : all[i]->bytes) REQUIRE(each == i);
   }
 }
-
-#endif

@@ -46,6 +46,7 @@ class feed_of final : public any_feed {
   void next(op_handler handler) override { feed_.next(std::move(handler)); }
   std::int64_t drop_oldest(std::int64_t n) override { return feed_.drop_oldest(n); }
   void close() override { feed_.close(); }
+  bool closed() const override { return feed_.closed(); }
   void renew() override {
     Feed away(std::move(feed_));
     feed_ = std::move(away);

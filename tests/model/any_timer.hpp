@@ -80,6 +80,7 @@ class any_feed {
   virtual void next(op_handler handler) = 0;
   virtual std::int64_t drop_oldest(std::int64_t n) = 0;
   virtual void close() = 0;
+  [[nodiscard]] virtual bool closed() const = 0;
   virtual void renew() = 0;
   /// Gives what differs from the model, empty if nothing does.
   [[nodiscard]] virtual std::string differs(const feed_state& f) const = 0;

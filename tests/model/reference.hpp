@@ -86,6 +86,7 @@ class reference {
   void answered(int timer, const outcome& answer);  ///< value, failure, or empty for the end
   void target_cancelled(int timer);
   void completed(int op, const outcome& seen);
+  void ended_unseen(int timer);
   void signals_armed(int timer);
   void signal_finished(int timer, std::int64_t failure);
   /// These three happen in the middle of something, which goes on by proceed().

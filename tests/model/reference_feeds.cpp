@@ -134,9 +134,7 @@ void reference::settle_for_log(const record& told) {
   for (const auto& lane : lanes_) {
     if (lane.empty()) continue;
     auto& first = ops_[index(lane.front())];
-    const bool goes_back =
-        first.what == asked::feed_next && first.is_cancelled && first.result.how == ending::value;
-    if (goes_back && feed(first.feed).name == told.name) return settle(first);
+    if (first.gives_back() && feed(first.feed).name == told.name) return settle(first);
   }
 }
 

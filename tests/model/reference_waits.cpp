@@ -176,6 +176,12 @@ bool reference::explain(int op, const outcome& seen) {
   }
   const int timer = o.feed >= 0 ? feed(o.feed).timer : o.timer;
   if (o.at != progress::waiting || timer < 0 || !may_end_unseen(timer)) return false;
+  ended_unseen(timer);
+  return o.at == progress::posted;
+}
+
+/// A run is over, it isn't known since when.
+void reference::ended_unseen(int timer) {
   const auto before = completions_;
   begin_end(timers_[index(timer)], 0);
   proceed();
@@ -184,7 +190,6 @@ bool reference::explain(int op, const outcome& seen) {
       if (ops_[index(id)].serial >= before) ops_[index(id)].anywhen = true;
     }
   }
-  return o.at == progress::posted;
 }
 
 void reference::completed(int op, const outcome& seen) {
@@ -193,7 +198,7 @@ void reference::completed(int op, const outcome& seen) {
   const auto what = describe(op) + " completes with " + to_string(seen);
   if (o.at == progress::done) return complain(what + " once more");
   if (o.at != progress::posted && !explain(op, seen)) return complain(what + " for no reason");
-  if (o.what == asked::feed_next && o.is_cancelled && o.result.how == ending::value) {
+  if (o.gives_back()) {
     settle(o);
     nothing_awaited("a handler is called");
   }

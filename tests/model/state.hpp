@@ -57,6 +57,11 @@ struct operation {
   std::size_t missing = 0;
   std::optional<outcome> error{};
   bool keeps_errors = false;
+
+  /// Tells whether a value was handed over that is to go back, since nobody takes it any more.
+  [[nodiscard]] bool gives_back() const {
+    return what == asked::feed_next && is_cancelled && result.how == ending::value;
+  }
 };
 
 /// Is what a timer was made with.

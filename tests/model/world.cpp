@@ -131,10 +131,20 @@ void world::completed(int op, const std::exception_ptr& error, const outcome& se
   const bool both = error && seen.how == ending::odd;
   const outcome how = error && !both ? outcome_of(error) : seen;
   event(3, op, static_cast<std::int64_t>(how.how) * 1'000'000 + how.code);
-  model_.completed(op, how);
   const auto& o = model_.op(op);
   const int timer = o.feed >= 0 ? model_.feed(o.feed).timer : o.timer;
+  // Who gets a value that comes back depends on whether the feed has ended.
+  if (o.gives_back() && has_ended_unseen(o.feed)) model_.ended_unseen(timer);
+  model_.completed(op, how);
   if (timer >= 0) at_moment(moment::completion, timer, -1);
+}
+
+bool world::has_ended_unseen(int feed) const {
+  const auto& f = model_.feed(feed);
+  return !f.ended && model_.may_end_unseen(f.timer) &&
+         std::any_of(feeds_.begin(), feeds_.end(), [feed](const feed_place& place) {
+           return place.handle && place.id == feed && place.handle->closed();
+         });
 }
 
 outcome world::list_of(int op, const std::vector<async_timer::group_result>& results) {

@@ -112,6 +112,8 @@ class world final : public host {
   void carry_out_on_group(const command& c, int inside);
   void carry_out_in_time(const command& c);
   void at_moment(moment when, int timer, int inside);
+  /// Tells of what the model can't know yet.
+  [[nodiscard]] bool has_ended_unseen(int feed) const;
 
   void make(const command& c);
   plan plan_of(const command& c, int id);
