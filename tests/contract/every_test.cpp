@@ -281,3 +281,24 @@ TEST_CASE_FIXTURE(virtual_context, "19.7 every: takes generator functions, anew 
   }
   CHECK(out_of_work());
 }
+
+TEST_CASE_FIXTURE(virtual_context,
+                  "19.6, 26.5 every: from a context that is gone to the next one") {
+  int calls = 0;
+  auto t = async_timer::every(1ms)([&] { return ++calls; });
+  {
+    net::io_context first;
+    async_timer::virtual_clock its_clock{first};
+    t.start(first);
+    its_clock.run_until_idle();
+  }
+  CHECK_FALSE(t.is_running());
+  for (int run = 0; run < 2; ++run) {
+    t.start(io);
+    clock.advance(1ms);
+    t.request_stop();
+    clock.run_until_idle();
+  }
+  CHECK(calls == 5);
+  CHECK(out_of_work());
+}

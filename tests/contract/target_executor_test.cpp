@@ -2,6 +2,8 @@
 #include <doctest/doctest.h>
 
 #include <optional>
+#include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include "support/fixture.hpp"
@@ -73,5 +75,53 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(joined.value == 1);
   CHECK(joined.kind() == "");
   outer.request_stop();
+  CHECK(out_of_work());
+}
+
+TEST_CASE_FIXTURE(virtual_context,
+                  "2.1, D23 target's executor: a target that ends in a pool of threads, and all "
+                  "that follows is where it belongs") {
+  net::thread_pool pool(1);
+  const auto here = std::this_thread::get_id();
+  const auto is_here = [here] { return std::this_thread::get_id() == here; };
+  int strays = 0;
+  int stops = 0;
+  int errors = 0;
+  async_timer::timer_options options;
+  options.on_error = [&](const async_timer::timer_ref&, const std::exception_ptr&) {
+    ++errors;
+    strays += is_here() ? 0 : 1;
+  };
+  options.on_stop = [&](const async_timer::timer_ref&) {
+    ++stops;
+    strays += is_here() ? 0 : 1;
+  };
+  int calls = 0;
+  timer t{io, 1s,
+          [&]() -> net::awaitable<int> {
+            const int call = ++calls;
+            auto hop = net::post(net::bind_executor(pool.get_executor(), net::use_awaitable));
+            co_await std::move(hop);
+            strays += is_here() ? 1 : 0;
+            if (call == 3) throw std::runtime_error("no such luck");
+            co_return call;
+          },
+          options};
+  // The pool's part is done when the context has its handler back: run() waits for that.
+  const auto run_until = [&](int call) {
+    const auto guard = net::make_work_guard(io);
+    while (t.hit_count() + t.failure_count() < call) io.run_one();
+  };
+  t.start();
+  for (int call = 1; call <= 3; ++call) {
+    clock.advance(call == 1 ? 0s : 1s);
+    io.restart();
+    run_until(call);
+  }
+  clock.run_until_idle();
+  CHECK(t.hit_count() == 2);
+  CHECK(errors == 1);
+  CHECK(stops == 1);
+  CHECK(strays == 0);
   CHECK(out_of_work());
 }

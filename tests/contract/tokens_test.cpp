@@ -712,3 +712,33 @@ TEST_CASE("9.8, D9 a context that goes away destroys handlers unrun and gives me
     CHECK(memory.live == 0);
   });
 }
+
+// --- a token that has a name is copied, as by any operation of Asio's
+
+TEST_CASE_FIXTURE(virtual_context, "11.1 tokens: a handler that has a name serves twice") {
+  async_timer::timer_group group{io};
+  auto& t = group.add(async_timer::timer<int>{io, 1s, answer});
+  auto feed = t.subscribe();
+  int calls = 0;
+  auto handler = [&calls, kept = std::make_shared<int>()](
+                     const std::exception_ptr&, const auto&...) { calls += kept ? 1 : 0; };
+  int expected = 0;
+  for (int round = 0; round < 2; ++round) {
+    t.start();
+    for_each_operation([&](const std::string&, const auto& initiate) {
+      initiate(t, handler);
+      ++expected;
+    });
+    group.wait({.hits = 1}, handler);
+    group.wait(handler);
+    group.trigger({.timeout = 1h}, handler);
+    group.trigger(handler);
+    group.cancel_all(handler);
+    feed.next(handler);
+    t.ref().cancel(handler);
+    expected += 7;
+    clock.advance(1s);
+  }
+  CHECK(calls == expected);
+  CHECK(out_of_work());
+}

@@ -170,3 +170,29 @@ TEST_CASE_FIXTURE(leaping_context, "clocks: a clock that stands still") {
   CHECK(bounded.kind() == "stopped");
   CHECK(out_of_work());
 }
+
+TEST_CASE_FIXTURE(leaping_context,
+                  "3.4 clocks: hundreds of timers with delay 0, and one that waits") {
+  std::vector<timer<int>> restless;
+  for (int i = 0; i < 600; ++i) restless.emplace_back(io, 0s, [] { return 1; });
+  timer<int> patient{io, 10ms, [] { return 1; }};
+  outcome<std::optional<int>> bounded;
+  for (auto& t : restless) t.start();
+  patient.start();
+  patient.wait({.hits = 9, .timeout = 5ms}, into(bounded));
+  const auto run_on = [this] {
+    for (int handlers = 0; handlers < 100; ++handlers) io.poll_one();
+  };
+  run_on();
+  CHECK(patient.hit_count() == 1);
+  async_timer::detail::scheduler_service::of(io.get_executor())
+      ->set_virtual_now(clock.now() + 10ms);
+  run_on();
+  CHECK(patient.hit_count() == 2);
+  CHECK(bounded.kind() == "timeout");
+  CHECK(restless.front().hit_count() > 10);
+  CHECK(restless.back().hit_count() > 10);
+  for (auto& t : restless) t.request_stop();
+  patient.request_stop();
+  CHECK(out_of_work());
+}

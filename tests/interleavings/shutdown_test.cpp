@@ -166,3 +166,31 @@ TEST_CASE("20.18, 22.8 shutdown meets cancel_threadsafe of a group: it returns")
     run.expect(told.is_released(), "what the timer captured is not released");
   });
 }
+
+TEST_CASE("26.5 shutdown meets a start on another context: the next run is whole") {
+  explore("shutdown meets a start elsewhere", [](execution& run) {
+    std::optional<world> first(std::in_place, run);
+    world second(run);
+    auto t = async_timer::every(1s)([] { return 1; });
+    std::optional<async_timer::subscription<int>> feed;
+    t.start(first->io);
+    first->clock.run_until_idle();
+    run.together([&] { first->io.shutdown(); },
+                 [&] {
+                   const auto error = thrown_by([&] { t.start(second.io); });
+                   if (error.empty()) feed.emplace(t.subscribe());
+                 });
+    first.reset();
+    if (!feed) {
+      t.start(second.io);
+      feed.emplace(t.subscribe());
+    }
+    second.clock.run_until_idle();
+    run.expect_equal(t.hit_count(), std::int64_t{2}, "hit_count");
+    run.expect(!feed->closed(), "the feed of the next run was ended");
+    run.expect_equal(feed->qsize(), std::int64_t{1}, "qsize");
+    t.request_stop();
+    second.clock.run_until_idle();
+    run.expect(feed->closed(), "the feed has not ended");
+  });
+}

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <bit>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -27,6 +28,7 @@ class delay_histogram {
   void remove(nanoseconds delay) noexcept {
     if (delay.count() <= 0) return;
     const unsigned c = class_of(delay);
+    assert(counts_[c] > 0);
     if (--counts_[c] == 0) occupied_ &= ~(std::uint64_t{1} << c);
   }
 

@@ -102,6 +102,10 @@ class runner final : public retry {
   net::awaitable<void> park();
   /// Comes back with a fresh handler, so that references_ counts no temporary of the last one.
   net::awaitable<void> settle();
+  /// Tells whether this thread runs a handler of the runner's executor.
+  [[nodiscard]] bool is_in_place() const noexcept {
+    return base::innermost<runner>::get() == this || runs_in_strand(tag_->serial(false));
+  }
   /// Gets the next job of the turn that this thread is in, if there is one for this lane. Only
   /// where resume() is what runs this runner: resumed by something else, it may be in the middle of
   /// another's target, and off its strand.
@@ -327,6 +331,12 @@ inline net::awaitable<void> runner::serve(keeper self) {
       } catch (const end_of_ticks&) {
       } catch (...) {
         failure = std::current_exception();
+      }
+      if (!self->is_in_place()) {
+        // A target may end where it went, in a pool of threads perhaps; the rest is done here.
+        co_await net::this_coro::throw_if_cancelled(false);
+        auto back = self->settle();
+        co_await std::move(back);
       }
       // What one target says about cancellation is not to reach the next one.
       co_await net::this_coro::throw_if_cancelled(true);

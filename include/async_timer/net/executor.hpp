@@ -10,6 +10,12 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 
 namespace detail {
 
+/// Undoes what makes an executor count as work: a lane that kept work for its life would keep run()
+/// from returning. The type of a tracked executor is another one, also below a strand.
+inline net::any_io_executor untracked(const net::any_io_executor& executor) {
+  return net::prefer(executor, net::execution::outstanding_work.untracked);
+}
+
 /// Returns the executor of that very type inside an any_io_executor, or null.
 ///
 /// Asio 1.22's own `target<E>()` is an unchecked cast, so the type is asked first.
@@ -54,7 +60,7 @@ inline bool is_context_executor(const net::any_io_executor& executor) noexcept {
 /// Tells whether this thread runs the context that an executor belongs to; false for contexts that
 /// are neither an io_context nor a thread_pool, which can't be asked.
 inline bool runs_in_this_thread(const net::any_io_executor& executor) {
-  const auto own = innermost_executor(executor);
+  const auto own = innermost_executor(untracked(executor));
   if (const auto* io = executor_target<net::io_context::executor_type>(own)) {
     return io->running_in_this_thread();
   }
@@ -64,12 +70,24 @@ inline bool runs_in_this_thread(const net::any_io_executor& executor) {
   return false;
 }
 
+/// Asks the strand that an executor is; false if it is none.
+template <class Question>
+bool ask_strand(const net::any_io_executor& executor, const Question& question) {
+  const auto ask = [&](const auto* strand) { return strand != nullptr && question(*strand); };
+  return ask(strand_target<net::io_context::executor_type>(executor)) ||
+         ask(strand_target<net::thread_pool::executor_type>(executor)) ||
+         ask(strand_target<net::any_io_executor>(executor)) ||
+         ask(strand_target<net::strand<net::io_context::executor_type>>(executor)) ||
+         ask(strand_target<net::strand<net::thread_pool::executor_type>>(executor));
+}
+
 inline bool is_strand(const net::any_io_executor& executor) noexcept {
-  return strand_target<net::io_context::executor_type>(executor) != nullptr ||
-         strand_target<net::thread_pool::executor_type>(executor) != nullptr ||
-         strand_target<net::any_io_executor>(executor) != nullptr ||
-         strand_target<net::strand<net::io_context::executor_type>>(executor) != nullptr ||
-         strand_target<net::strand<net::thread_pool::executor_type>>(executor) != nullptr;
+  return ask_strand(executor, [](const auto&) { return true; });
+}
+
+/// Tells whether this thread runs a handler of that strand.
+inline bool runs_in_strand(const net::any_io_executor& executor) noexcept {
+  return ask_strand(executor, [](const auto& strand) { return strand.running_in_this_thread(); });
 }
 
 /// Returns an executor that runs handlers one at a time: the given one, or a strand over it.
@@ -95,11 +113,6 @@ inline net::execution_context& context_of(const net::any_io_executor& executor) 
 
 inline net::any_io_executor tracked(const net::any_io_executor& executor) {
   return net::prefer(executor, net::execution::outstanding_work.tracked);
-}
-
-/// Undoes tracked(): a lane that kept work for its life would keep run() from returning.
-inline net::any_io_executor untracked(const net::any_io_executor& executor) {
-  return net::prefer(executor, net::execution::outstanding_work.untracked);
 }
 
 }  // namespace detail

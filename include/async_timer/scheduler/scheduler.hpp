@@ -114,6 +114,7 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
 
   // Enough to spread the cost of a turn, few enough that other handlers don't notice.
   static constexpr std::size_t batch = 256;
+  static constexpr std::size_t least_of_wheel = batch / 4;  ///< in each turn, if so many are due
 
   /// Needs no memory where it counts, see post_to_context(): a turn that could not be posted would
   /// leave all that is ready waiting for ever.

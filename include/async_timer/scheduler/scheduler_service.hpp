@@ -33,7 +33,7 @@ class scheduler_service final : public net::execution_context::service {
   ///   timers, sockets and the like need not look for them between any two handlers
   static std::shared_ptr<scheduler> of(const net::any_io_executor& executor,
                                        bool virtual_time = false) {
-    auto own = untracked(innermost_executor(untagged(innermost_executor(executor))));
+    auto own = untracked(innermost_executor(untagged(innermost_executor(untracked(executor)))));
     auto& context = context_of(own);
     if (!net::has_service<scheduler_service>(context)) {
       // Services are shut down newest first. What strands and timers hold must outlast ours, which

@@ -269,6 +269,7 @@ class timer_core : public schedule_node, public base::from_slabs {
   void call_on_stop(const stop_callback& on_stop) noexcept;
   void release_signals(void (stop_watch::*how)() noexcept) noexcept;
   void say(last_words& words) noexcept;
+  void leave_run(operation_list& stop_waiters, std::optional<captures>& last) noexcept;
   void take_captures(std::optional<captures>& taken) noexcept;
   void release_captures(std::optional<captures>& taken) noexcept;
   std::shared_ptr<const feed_list> end_feeds(const std::exception_ptr& failure) noexcept;

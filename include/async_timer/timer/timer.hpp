@@ -157,7 +157,7 @@ class timer {
   template <detail::completion_token_for<value_signature> CompletionToken =
                 default_token_t<executor_type>>
   auto join(CompletionToken&& token = CompletionToken{}) {
-    return initiate<false>(detail::awaited::tick, {}, false, token);
+    return initiate<false>(detail::awaited::tick, {}, false, std::forward<CompletionToken>(token));
   }
 
   /// Waits for the next tick; ends empty when the timer stops or is not running.
@@ -170,7 +170,8 @@ class timer {
   template <detail::completion_token_for<optional_signature> CompletionToken =
                 default_token_t<executor_type>>
   auto next(CompletionToken&& token = CompletionToken{}) {
-    return initiate<true>(detail::awaited::tick_or_end, {}, false, token);
+    return initiate<true>(detail::awaited::tick_or_end, {}, false,
+                          std::forward<CompletionToken>(token));
   }
 
   /// Waits for a count of ticks, or, with no count given, for the end of the run.
@@ -192,7 +193,7 @@ class timer {
     detail::check_timeout(options.timeout);
     const bool counted = options.hit_count || options.hits;
     return initiate<true>(counted ? detail::awaited::count : detail::awaited::end, options, false,
-                          token);
+                          std::forward<CompletionToken>(token));
   }
   /// Waits for the end of the run.
   template <detail::completion_token_for<optional_signature> CompletionToken =
@@ -216,7 +217,7 @@ class timer {
   template <detail::completion_token_for<value_signature> CompletionToken =
                 default_token_t<executor_type>>
   auto trigger(CompletionToken&& token = CompletionToken{}) {
-    return initiate<false>(detail::awaited::tick, {}, true, token);
+    return initiate<false>(detail::awaited::tick, {}, true, std::forward<CompletionToken>(token));
   }
 
   /// Is cancel() for a thread that can't wait asynchronously: returns after the clean-up.
@@ -356,7 +357,7 @@ class timer {
 
   template <bool AsOptional, class CompletionToken>
   auto initiate(detail::awaited what, const wait_options& options, bool trigger,
-                CompletionToken& token) {
+                CompletionToken&& token) {
     using signature = std::conditional_t<AsOptional, optional_signature, value_signature>;
     return net::async_initiate<CompletionToken, signature>(
         detail::initiate_wait<T, AsOptional>{base::ref_ptr<detail::timer_core>(&core()), what,

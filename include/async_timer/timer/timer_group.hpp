@@ -120,13 +120,13 @@ class timer_group {
   template <detail::completion_token_for<results_signature> CompletionToken =
                 default_token_t<executor_type>>
   auto wait(group_wait_options options, CompletionToken&& token = CompletionToken{}) {
-    return initiate(options, false, token);
+    return initiate(options, false, std::forward<CompletionToken>(token));
   }
   /// Waits for the end of every member's run.
   template <detail::completion_token_for<results_signature> CompletionToken =
                 default_token_t<executor_type>>
   auto wait(CompletionToken&& token = CompletionToken{}) {
-    return initiate({}, false, token);
+    return initiate({}, false, std::forward<CompletionToken>(token));
   }
 
   /// Fires all members now, each as timer::trigger() does, and waits for their ticks.
@@ -141,13 +141,13 @@ class timer_group {
   auto trigger(group_trigger_options options, CompletionToken&& token = CompletionToken{}) {
     const group_wait_options waiting{.timeout = options.timeout,
                                      .return_exceptions = options.return_exceptions};
-    return initiate(waiting, true, token);
+    return initiate(waiting, true, std::forward<CompletionToken>(token));
   }
   /// Fires all members and waits for their ticks without bound.
   template <detail::completion_token_for<results_signature> CompletionToken =
                 default_token_t<executor_type>>
   auto trigger(CompletionToken&& token = CompletionToken{}) {
-    return initiate({}, true, token);
+    return initiate({}, true, std::forward<CompletionToken>(token));
   }
 
   /// Makes the group inactive, stops all members at the same time, and waits for their clean-up.
@@ -229,7 +229,7 @@ class timer_group {
   [[nodiscard]] detail::group_state& state() const { return *shared_state(); }
 
   template <class CompletionToken>
-  auto initiate(const group_wait_options& options, bool trigger, CompletionToken& token) {
+  auto initiate(const group_wait_options& options, bool trigger, CompletionToken&& token) {
     detail::check_timeout(options.timeout);
     return net::async_initiate<CompletionToken, results_signature>(
         detail::initiate_group_values{shared_state(), options, trigger}, token);

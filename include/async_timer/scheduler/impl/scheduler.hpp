@@ -203,16 +203,17 @@ inline served_work* scheduler::next_served(const lane& where) noexcept {
 
 inline bool scheduler::collect(core::time_point now) noexcept {
   ready_.append(later_);
-  if (ready_.size() >= batch) {
-    return true;
-  }
   const auto take = [this](core::wheel_node& due, core::time_point) noexcept {
     auto& node = static_cast<schedule_node&>(due);
     // The wheel has fetched the node's first line; by the time it runs the second is there, too.
     core::prefetch_for_write(reinterpret_cast<std::byte*>(&node) + 64);
     ready_.push_back(node);
   };
-  return wheel_->collect(now, batch - ready_.size(), take);
+  // The wheel has its share even if timers with delay 0, which are ready in each turn, fill a
+  // batch.
+  const std::size_t room = batch - std::min(batch - least_of_wheel, ready_.size());
+  const bool more = wheel_->collect(now, room, take);
+  return more || ready_.size() > batch;
 }
 
 inline void scheduler::hand_over(lock_type& lock, schedule_node& node) noexcept {

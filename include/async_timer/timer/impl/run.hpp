@@ -221,18 +221,7 @@ inline void timer_core::end_run(const std::exception_ptr& outcome) noexcept {
   }
   operation_list stop_waiters;
   std::optional<captures> last;
-  {
-    const std::scoped_lock lock(lock_);
-    // The scheduler's part first: from `stopped` on another thread may start the next run.
-    my_scheduler().end_run(*this);
-    set_state((state() & lasting) | stopped);
-    if (cold_) {
-      cold_->stop_waiters.claim_all(stop_waiters);
-    }
-    if (has(handle_gone)) {
-      take_captures(last);
-    }
-  }
+  leave_run(stop_waiters, last);
   release_captures(last);
   claimed.complete_all();
   if (words) {
@@ -313,26 +302,38 @@ inline void timer_core::call_on_stop(const stop_callback& on_stop) noexcept {
 
 inline void timer_core::abandon_run() noexcept {
   operation_list waiters;
-  operation_list stop_waiters;
-  std::optional<captures> last;
   {
     const std::scoped_lock lock(lock_);
-    set_state((state() & lasting) | stopped);
+    set_phase(ending);
     if (cold_) {
       cold_->waiters.claim_all(waiters);
-      cold_->stop_waiters.claim_all(stop_waiters);
-    }
-    if (has(handle_gone)) {
-      take_captures(last);
     }
   }
   release_signals(&stop_watch::abandon);
-  tell_all(end_feeds(nullptr));
+  const auto feeds = end_feeds(nullptr);
   end_target_run();
+  operation_list stop_waiters;
+  std::optional<captures> last;
+  leave_run(stop_waiters, last);
+  tell_all(feeds);
   waiters.abandon_all();
   stop_waiters.abandon_all();
   release_captures(last);
   release();
+}
+
+/// Is the last step of a run: from `stopped` on another thread may start the next one.
+inline void timer_core::leave_run(operation_list& stop_waiters,
+                                  std::optional<captures>& last) noexcept {
+  const std::scoped_lock lock(lock_);
+  my_scheduler().end_run(*this);
+  set_state((state() & lasting) | stopped);
+  if (cold_) {
+    cold_->stop_waiters.claim_all(stop_waiters);
+  }
+  if (has(handle_gone)) {
+    take_captures(last);
+  }
 }
 
 inline void timer_core::release_signals(void (stop_watch::*how)() noexcept) noexcept {
