@@ -100,6 +100,24 @@ TEST_CASE("22.4, D34 guards: see through strands over strands, however they are 
   }
 }
 
+TEST_CASE("2.24 executors: a busy strand of the first timer's delays no other timer") {
+  net::io_context io;
+  // Another type than that of a strand over the context's executor.
+  const auto strand =
+      net::make_strand(net::require(io.get_executor(), net::execution::outstanding_work.tracked));
+  timer first{strand, 1h, [] {}};
+  int ticks = 0;
+  int ticks_meanwhile = 0;
+  timer second{io, 1h, [&] { ++ticks; }};
+  net::post(strand, [&] {
+    second.start();
+    io.poll();
+    ticks_meanwhile = ticks;
+  });
+  io.poll();
+  CHECK(ticks_meanwhile == 1);
+}
+
 TEST_CASE("22.4, 22.6 guards: an executor of the user's own can't be asked, and is no reason") {
   net::io_context io;
   faulty_executor::faults none;
