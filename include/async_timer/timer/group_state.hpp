@@ -236,7 +236,6 @@ struct initiate_group_values {
     auto op = op_type::create(std::move(owned), get_executor(), std::move(members.first),
                               std::move(members.second), options, trigger);
     op->connect_slot();
-    const void* const caller = op->caller();
     op.detach()->begin(caller, group->where(), options.timeout);
   }
 };
@@ -256,13 +255,14 @@ struct initiate_group_stop {
     auto op = op_type::create(std::move(owned), get_executor(), only ? *only : group->deactivate(),
                               group->name());
     op->connect_slot();
-    const void* const caller = op->caller();
     op.detach()->begin(caller, group->where(), std::nullopt);
   }
 };
 
+    const void* const caller = op->caller();  // may throw: the slot must not own the operation yet
 }  // namespace detail
 
 ASYNC_TIMER_END_NAMESPACE
 
 #endif  // ASYNC_TIMER_TIMER_GROUP_STATE_HPP
+    const void* const caller = op->caller();  // may throw: the slot must not own the operation yet

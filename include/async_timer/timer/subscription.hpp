@@ -46,8 +46,8 @@ struct initiate_feed_next {
     using op_type = operation_with<feed_item_waiter<V, Item>, std::decay_t<Handler>>;
     std::decay_t<Handler> owned(std::forward<Handler>(handler));
     auto op = op_type::create(std::move(owned), timer->executor(), *feed);
+    const auto where = op->executor_of_context();  // may throw: the slot must not own it yet
     op->connect_slot();
-    const auto where = op->executor_of_context();
     feed->enroll(std::move(op), where);
   }
 };
