@@ -2,9 +2,13 @@
 // executors, sinks. It reaches who it concerns, and the timer goes on or ends with a word.
 #include <doctest/doctest.h>
 
+#include <cstddef>
+#include <functional>
 #include <memory>
 #include <new>
+#include <optional>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -404,6 +408,40 @@ TEST_CASE("throwing: what an executor's drop leaves stuck in a strand is let go 
     CHECK_FALSE(t.is_running());
     CHECK(live == 1);  // the target's own
   }
+}
+
+// --- stop signals
+
+TEST_CASE_FIXTURE(virtual_context,
+                  "throwing: a stop signal that can't be cancelled stays until it finishes") {
+  int live = 0;
+  int cancels = 0;
+  std::function<void()> finish;
+  const auto stubborn = [&](auto done) {
+    net::get_associated_cancellation_slot(done).assign([&](net::cancellation_type) {
+      ++cancels;
+      throw std::runtime_error("not now");
+    });
+    auto held = std::make_shared<decltype(done)>(std::move(done));
+    finish = [held, one = live_token(live)] { std::move (*held)(); };
+  };
+  const log_recorder log;
+  timer<int> t{io, 1s, [] { return 1; }, {.stop_on = async_timer::stop_when(stubborn)}};
+  t.start();
+  clock.advance(1s);
+  CHECK(t.hit_count() == 2);
+  no_value ended;
+  t.cancel(into(ended));
+  CHECK(out_of_work());
+  CHECK(ended.completions == 1);
+  CHECK(ended.kind() == "");
+  CHECK(cancels == 1);
+  CHECK(live == 1);
+  finish();
+  finish = nullptr;
+  CHECK(out_of_work());
+  CHECK(live == 0);
+  CHECK(log.records().empty());
 }
 
 // --- callbacks and sinks
