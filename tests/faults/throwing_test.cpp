@@ -410,7 +410,7 @@ TEST_CASE("throwing: what an executor's drop leaves stuck in a strand is let go 
   }
 }
 
-// --- stop signals
+// --- stop signals, groups
 
 TEST_CASE_FIXTURE(virtual_context,
                   "throwing: a stop signal that can't be cancelled stays until it finishes") {
@@ -442,6 +442,43 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(out_of_work());
   CHECK(live == 0);
   CHECK(log.records().empty());
+}
+
+TEST_CASE_FIXTURE(virtual_context,
+                  "throwing: what hears of a member's stop signals may ask the group") {
+  std::optional<async_timer::timer_group> group;
+  faulty_executor::faults faults;
+  int records = 0;
+  std::size_t members = 0;
+  async_timer::set_log_sink([&](const async_timer::log_record&) {
+    ++records;
+    members = group->size();
+  });
+  const auto member = [&] {
+    std::stop_token never;
+    faults.throws = 1;
+    return timer<int>{net::any_io_executor(faulty_executor(io, faults)),
+                      1s,
+                      [] { return 1; },
+                      {.stop_on = async_timer::stop_when(never)}};
+  };
+  group.emplace(io);
+  group->add(member());
+  SUBCASE("by start") {
+    group->start();
+    CHECK(records == 1);
+    CHECK(members == 1);
+  }
+  SUBCASE("by add") {
+    faults.throws = 0;
+    group->start();
+    group->add(member());
+    CHECK(records == 1);
+    CHECK(members == 2);
+  }
+  group.reset();
+  CHECK(out_of_work());
+  async_timer::set_log_sink({});
 }
 
 // --- callbacks and sinks
