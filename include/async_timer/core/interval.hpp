@@ -81,6 +81,8 @@ class interval {
 
   template <class Period, class Rep>
   constexpr void set_integral(Rep value) noexcept {
+    static_assert(sizeof(Rep) <= sizeof(std::uint64_t),
+                  "async_timer: the count of this duration is too wide: use 64 bits, or double");
     const bool negative = value < Rep{0};
     const auto wide = static_cast<std::uint64_t>(value);
     const std::uint64_t magnitude = negative ? 0 - wide : wide;
