@@ -119,18 +119,18 @@ TEST_CASE("no memory: a bounded wait whose time is over") {
   });
 }
 
-// A strand is larger than what any_io_executor keeps in place, so that even to ask for its owner
-// takes memory.
+// Such a strand is larger than what any_io_executor keeps in place, so that even to ask for its
+// owner takes memory.
 TEST_CASE("no memory: all operations on an executor that can't be passed on without") {
   fail_each(
       [](stage& on) {
-        std::optional<net::strand<net::io_context::executor_type>> strand;
+        std::optional<net::strand<net::any_io_executor>> strand;
         std::unique_ptr<int_timer> t;
         std::unique_ptr<async_timer::subscription<int>> feed;
         std::unique_ptr<async_timer::timer_group> group;
         {
           const spared_memory ours;
-          strand.emplace(net::make_strand(on.io));
+          strand.emplace(net::make_strand(net::any_io_executor(on.io.get_executor())));
           t = std::make_unique<int_timer>(on.io, 1s, [c = on.capture()] { return 42; });
           feed = std::make_unique<async_timer::subscription<int>>(t->subscribe());
           group = std::make_unique<async_timer::timer_group>(on.io);
