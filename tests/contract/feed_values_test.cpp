@@ -13,6 +13,7 @@
 #include "support/feeds.hpp"
 #include "support/fixture.hpp"
 #include "support/immediate_executor.hpp"
+#include "support/telling_executor.hpp"
 
 using namespace test;
 using async_timer::timer;
@@ -26,6 +27,41 @@ TEST_CASE_FIXTURE(counting_timer,
   start(1);
   CHECK(got->value == 1);
   CHECK(got->kind() == "");
+  stop();
+  CHECK(out_of_work());
+}
+
+TEST_CASE_FIXTURE(counting_timer, "13.1 feeds: a handler's executor may use the feed when asked") {
+  auto feed = t.subscribe();
+  telling_executor::calls to;
+  const auto got = std::make_shared<taken<int>>();
+  net::cancellation_signal signal;
+  int queries = 0;
+  const auto take_by = [&](auto what) {
+    to.at_query = [&, what] {
+      CHECK(feed.qsize() == 0);
+      if (queries++ == 0) what();
+    };
+    feed.next(net::bind_cancellation_slot(signal.slot(),
+                                          net::bind_executor(telling_executor(io, to), into(got))));
+    clock.run_until_idle();
+    CHECK(queries > 0);
+  };
+  SUBCASE("it looks") {
+    take_by([] {});
+    CHECK_FALSE(got->done());
+    start(1);
+    CHECK(got->value == 1);
+  }
+  SUBCASE("it closes the feed, which the wait sees") {
+    take_by([&] { feed.close(); });
+    CHECK(got->ended());
+  }
+  SUBCASE("it cancels the wait") {
+    take_by([&] { signal.emit(net::cancellation_type::total); });
+    CHECK(got->completions == 1);
+    CHECK(got->kind() == "stopped");
+  }
   stop();
   CHECK(out_of_work());
 }

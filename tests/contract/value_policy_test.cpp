@@ -85,6 +85,13 @@ struct large_value {
 };
 static_assert(std::is_trivially_copyable_v<large_value> && sizeof(large_value) > 64);
 
+struct unassignable_value {
+  const int x = 0;
+  friend bool operator==(const unassignable_value&, const unassignable_value&) = default;
+};
+static_assert(std::is_trivially_copyable_v<unassignable_value> &&
+              !std::is_copy_assignable_v<unassignable_value>);
+
 enum class color { red, green };
 
 }  // namespace
@@ -111,6 +118,51 @@ TEST_CASE("D21 value: nothing as a value is a value") {
   SUBCASE("monostate") { check_value(std::monostate{}); }
   SUBCASE("empty optional") { check_value(std::optional<int>()); }
   SUBCASE("empty optional string") { check_value(std::optional<std::string>()); }
+}
+
+TEST_CASE_FIXTURE(virtual_context, "26.7, D21 value: one that can't be assigned") {
+  int n = 0;
+  const auto check = [&](auto target) {
+    n = 0;
+    std::vector<int> got;
+    const auto note = [&](const std::exception_ptr& error, const auto& value) {
+      CHECK_FALSE(error);
+      if constexpr (requires { value.x; }) {
+        got.push_back(value.x);
+      } else {
+        REQUIRE(value.has_value());
+        got.push_back(value->x);
+      }
+    };
+    async_timer::timer<unassignable_value> t{io, 1s, target};
+    auto feed = t.subscribe({.maxsize = 2, .name = "two"});
+    auto shared = t.subscribe_shared();
+    t.start();
+    t.join(note);
+    t.next(note);
+    clock.advance(0s);
+    CHECK(got == std::vector{1, 1});
+    t.trigger(note);
+    clock.advance(0s);
+    CHECK(got == std::vector{1, 1, 2});
+    CHECK(t.last_result()->x == 2);
+    CHECK(t.snapshot().last_result->x == 2);
+    feed.next(note);
+    clock.advance(1s);
+    CHECK(got == std::vector{1, 1, 2, 1});
+    feed.next(note);
+    shared.next([&](const std::exception_ptr&, const auto& value) { got.push_back((*value)->x); });
+    clock.run_until_idle();
+    CHECK(got == std::vector{1, 1, 2, 1, 2, 1});
+    t.request_stop();
+    CHECK(out_of_work());
+  };
+  SUBCASE("plain target") {
+    check([&] { return unassignable_value{++n}; });
+  }
+  SUBCASE("awaitable target") {
+    check([&]() -> net::awaitable<unassignable_value> { co_return unassignable_value{++n}; });
+  }
 }
 
 TEST_CASE_FIXTURE(virtual_context, "D21 monostate: an ordinary type, which join passes on") {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "support/stage.hpp"
+#include "support/text.hpp"
 
 using namespace test;
 using async_timer::timer;
@@ -46,6 +47,28 @@ TEST_CASE("no memory: a feed that nobody reads, bounded and not") {
     unbounded.reset();
     on.calm();
     on.expect_works(*t);
+  });
+}
+
+TEST_CASE("no memory: a feed without bound loses the newest value, and that is what it tells") {
+  fail_each([](stage& on) {
+    std::string told;
+    std::unique_ptr<async_timer::subscription<int>> feed;
+    const auto t = running(on, 42);
+    {
+      const spared_memory ours;
+      feed = std::make_unique<async_timer::subscription<int>>(t->subscribe({.name = "all"}));
+      async_timer::set_log_sink([&](const async_timer::log_record& record) {
+        const spared_memory ours_again;
+        told += record.message;
+      });
+    }
+    on.pass(9s);
+    CHECK(feed->qsize() + feed->dropped_count() == 9);
+    CHECK(contains(told, "dropped newest value") == (feed->dropped_count() > 0));
+    CHECK_FALSE(contains(told, "oldest"));
+    on.calm();
+    async_timer::set_log_sink({});
   });
 }
 

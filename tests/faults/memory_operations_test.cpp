@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -115,6 +117,46 @@ TEST_CASE("no memory: a bounded wait whose time is over") {
     on.pass(500ms);
     CHECK(t.is_running());
   });
+}
+
+// Such a strand is larger than what any_io_executor keeps in place, so that even to ask for its
+// owner takes memory.
+TEST_CASE("no memory: all operations on an executor that can't be passed on without") {
+  fail_each(
+      [](stage& on) {
+        std::optional<net::strand<net::any_io_executor>> strand;
+        std::unique_ptr<int_timer> t;
+        std::unique_ptr<async_timer::subscription<int>> feed;
+        std::unique_ptr<async_timer::timer_group> group;
+        {
+          const spared_memory ours;
+          strand.emplace(net::make_strand(net::any_io_executor(on.io.get_executor())));
+          t = std::make_unique<int_timer>(on.io, 1s, [c = on.capture()] { return 42; });
+          feed = std::make_unique<async_timer::subscription<int>>(t->subscribe());
+          group = std::make_unique<async_timer::timer_group>(on.io);
+          group->add(int_timer(on.io, 1s, [c = on.capture()] { return 42; }));
+          group->start();
+        }
+        const auto begin = [&](const char* name, auto initiate) {
+          on.begin_cancellable(name, [&](auto handler) {
+            initiate(net::bind_executor(*strand, std::move(handler)));
+          });
+        };
+        begin("feed", [&](auto handler) { feed->next(std::move(handler)); });
+        begin("group", [&](auto handler) { group->wait({.hits = 1}, std::move(handler)); });
+        if (on.attempt([&] { t->start(); })) {
+          for_each_operation([&](const char* name, auto initiate) {
+            begin(name, [&](auto handler) { initiate(*t, std::move(handler)); });
+          });
+        }
+        begin("cancel_all", [&](auto handler) { group->cancel_all(std::move(handler)); });
+        on.settle();
+        on.calm();
+        t->request_stop();
+        feed.reset();
+        group.reset();
+      },
+      spared_for_asio::some);
 }
 
 TEST_CASE("no memory: the timer is destroyed while all wait") {

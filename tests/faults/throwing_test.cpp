@@ -2,9 +2,13 @@
 // executors, sinks. It reaches who it concerns, and the timer goes on or ends with a word.
 #include <doctest/doctest.h>
 
+#include <cstddef>
+#include <functional>
 #include <memory>
 #include <new>
+#include <optional>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -404,6 +408,77 @@ TEST_CASE("throwing: what an executor's drop leaves stuck in a strand is let go 
     CHECK_FALSE(t.is_running());
     CHECK(live == 1);  // the target's own
   }
+}
+
+// --- stop signals, groups
+
+TEST_CASE_FIXTURE(virtual_context,
+                  "throwing: a stop signal that can't be cancelled stays until it finishes") {
+  int live = 0;
+  int cancels = 0;
+  std::function<void()> finish;
+  const auto stubborn = [&](auto done) {
+    net::get_associated_cancellation_slot(done).assign([&](net::cancellation_type) {
+      ++cancels;
+      throw std::runtime_error("not now");
+    });
+    auto held = std::make_shared<decltype(done)>(std::move(done));
+    finish = [held, one = live_token(live)] { std::move (*held)(); };
+  };
+  const log_recorder log;
+  timer<int> t{io, 1s, [] { return 1; }, {.stop_on = async_timer::stop_when(stubborn)}};
+  t.start();
+  clock.advance(1s);
+  CHECK(t.hit_count() == 2);
+  no_value ended;
+  t.cancel(into(ended));
+  CHECK(out_of_work());
+  CHECK(ended.completions == 1);
+  CHECK(ended.kind() == "");
+  CHECK(cancels == 1);
+  CHECK(live == 1);
+  finish();
+  finish = nullptr;
+  CHECK(out_of_work());
+  CHECK(live == 0);
+  CHECK(log.records().empty());
+}
+
+TEST_CASE_FIXTURE(virtual_context,
+                  "throwing: what hears of a member's stop signals may ask the group") {
+  std::optional<async_timer::timer_group> group;
+  faulty_executor::faults faults;
+  int records = 0;
+  std::size_t members = 0;
+  async_timer::set_log_sink([&](const async_timer::log_record&) {
+    ++records;
+    members = group->size();
+  });
+  const auto member = [&] {
+    std::stop_token never;
+    faults.throws = 1;
+    return timer<int>{net::any_io_executor(faulty_executor(io, faults)),
+                      1s,
+                      [] { return 1; },
+                      {.stop_on = async_timer::stop_when(never)}};
+  };
+  group.emplace(io);
+  group->add(member());
+  SUBCASE("by start") {
+    group->start();
+    CHECK(records == 1);
+    CHECK(members == 1);
+  }
+  SUBCASE("by add") {
+    faults.throws = 0;
+    group->start();
+    group->add(member());
+    CHECK(records == 1);
+    CHECK(members == 2);
+  }
+  group.reset();
+  CHECK(out_of_work());
+  async_timer::set_log_sink({});
 }
 
 // --- callbacks and sinks

@@ -19,22 +19,25 @@
 
 namespace async_timer {
 
+/// Is how bad an event is: a failure is an error, what is skipped, dropped or odd is a warning.
 enum class log_level : unsigned char { warning, error };
 
+/// Is one detail of an event, for machines.
 struct log_field {
-  std::string_view key;
-  std::string value;
+  std::string_view key;  ///< "timer_name", "maxsize", ...
+  std::string value;     ///< as text, numbers and durations, too
 };
 
 /// Is one event; it lives only during the call of the sink, so copy what you keep.
 struct log_record {
-  log_level level;
-  std::string_view logger;   ///< "async_timer.timer.<name>", "async_timer.pacemaker", ...
-  std::string_view event;    ///< stable tag, "async_timer.target_exception", ...
-  std::string_view message;  ///< one sentence for people
-  std::span<const log_field> fields;
+  log_level level;                    ///< how bad it is
+  std::string_view logger;            ///< "async_timer.timer.<name>", "async_timer.pacemaker", ...
+  std::string_view event;             ///< stable tag, "async_timer.target_exception", ...
+  std::string_view message;           ///< one sentence for people
+  std::span<const log_field> fields;  ///< in a fixed order for each event; none without memory
 };
 
+/// Takes the records of the process; see set_log_sink().
 using log_sink = std::function<void(const log_record&)>;
 
 namespace base {

@@ -1,7 +1,7 @@
 // Memory for blocks of one size, of which a process may hold millions: timers.
-// A block begins where a cache line does, so that a tick touches as few lines as its data needs,
-// and neighbours in time are neighbours in memory. Empty slabs go back, all but one of each size.
-// The idea is that of the slab allocator (J. Bonwick, USENIX 1994).
+// A block begins at a cache line or in the middle of one, so that a tick touches at most one line
+// more than its data needs, and neighbours in time are neighbours in memory. Empty slabs go back,
+// all but one of each size. The idea is that of the slab allocator (J. Bonwick, USENIX 1994).
 #ifndef ASYNC_TIMER_BASE_SLAB_POOL_HPP
 #define ASYNC_TIMER_BASE_SLAB_POOL_HPP
 

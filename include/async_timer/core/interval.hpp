@@ -15,12 +15,16 @@
 
 namespace async_timer {
 
+/// Is what every duration parameter takes: any `std::chrono` duration, as saturated nanoseconds.
 class interval {
  public:
+  /// Makes a duration of zero.
   constexpr interval() noexcept = default;
 
-  // Integers are truncated to nanoseconds and floating values rounded, but a negative duration
-  // stays negative however small: otherwise a check for "< 0" could be passed with -1 ps.
+  /// Converts a duration; what is beyond the range of nanoseconds becomes the end of it.
+  ///
+  /// Integers are truncated to nanoseconds and floating values rounded, but a negative duration
+  /// stays negative however small: otherwise a check for "< 0" could be passed with -1 ps.
   template <class Rep, class Period>
     requires std::integral<Rep> || std::floating_point<Rep>
   constexpr interval(std::chrono::duration<Rep, Period> d) noexcept {
@@ -30,19 +34,21 @@ class interval {
       set_integral<Period>(d.count());
   }
 
+  /// Tells whether it came from a number: neither infinity nor NaN.
   [[nodiscard]] constexpr bool is_finite() const noexcept { return kind_ == kind::finite; }
 
+  /// Tells whether it is < 0; false for NaN.
   [[nodiscard]] constexpr bool is_negative() const noexcept { return count_ < 0; }
 
-  // Infinities are the ends of the range, NaN is zero.
+  /// Returns the duration: infinities are the ends of the range, NaN is zero.
   [[nodiscard]] constexpr std::chrono::nanoseconds nanoseconds() const noexcept {
     return std::chrono::nanoseconds{count_};
   }
 
-  // Compares what is stored, so one NaN equals another.
+  /// Compares what is stored, so one NaN equals another.
   friend constexpr bool operator==(interval, interval) noexcept = default;
 
-  // Seconds without superfluous digits: "0.25s", "-1s"; "nan", "inf", "-inf".
+  /// Gives the seconds without superfluous digits: "0.25s", "-1s"; "nan", "inf", "-inf".
   friend std::string to_string(interval i) {
     if (i.kind_ == kind::nan) return "nan";
     if (i.kind_ == kind::infinite) return i.is_negative() ? "-inf" : "inf";
@@ -81,6 +87,8 @@ class interval {
 
   template <class Period, class Rep>
   constexpr void set_integral(Rep value) noexcept {
+    static_assert(sizeof(Rep) <= sizeof(std::uint64_t),
+                  "async_timer: the count of this duration is too wide: use 64 bits, or double");
     const bool negative = value < Rep{0};
     const auto wide = static_cast<std::uint64_t>(value);
     const std::uint64_t magnitude = negative ? 0 - wide : wide;

@@ -5,9 +5,10 @@
 
 namespace async_timer {
 
+/// Says how the ticks of a run are spaced.
 enum class mode : unsigned char {
-  fixed_delay,  // a tick starts one delay after the previous one has finished
-  fixed_rate,   // ticks start on a grid of one delay, whatever the target takes
+  fixed_delay,  ///< a tick starts one delay after the previous one has finished
+  fixed_rate,   ///< ticks start on a grid of one delay, whatever the target takes
 };
 
 }  // namespace async_timer

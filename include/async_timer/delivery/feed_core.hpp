@@ -38,7 +38,13 @@ class feed_base : public base::ref_counted {
   virtual void tell_end() noexcept = 0;
 };
 
-inline void report_drop(std::string_view feed, std::int64_t maxsize,
+/// Is why a feed loses a value, and so which one.
+enum class drop_reason : std::uint8_t {
+  full,      ///< the oldest makes room
+  no_memory  ///< the newest can't be kept
+};
+
+inline void report_drop(drop_reason why, std::string_view feed, std::int64_t maxsize,
                         std::int64_t dropped) noexcept {
   constexpr base::event_tag event("async_timer.subscription_drop");
   if (base::log_holds_back(event, feed)) {
@@ -49,12 +55,17 @@ inline void report_drop(std::string_view feed, std::int64_t maxsize,
     const std::array<log_field, 3> fields{{{"subscription_name", name},
                                            {"maxsize", std::to_string(maxsize)},
                                            {"dropped_count", std::to_string(dropped)}}};
-    const auto message = "feed " + name + " is full (maxsize " + fields[1].value +
-                         "): dropped oldest value, " + fields[2].value + " dropped in all";
+    const auto message =
+        (why == drop_reason::full
+             ? "feed " + name + " is full (maxsize " + fields[1].value + "): dropped oldest value, "
+             : "there is no memory for feed " + name + ": dropped newest value, ") +
+        fields[2].value + " dropped in all";
     base::log({log_level::warning, "async_timer.subscription", event, message, fields});
   } catch (...) {
     base::log_without_memory(log_level::warning, "async_timer.subscription", event,
-                             "a feed is full: dropped oldest value");
+                             why == drop_reason::full
+                                 ? "a feed is full: dropped oldest value"
+                                 : "there is no memory for a feed: dropped newest value");
   }
 }
 
@@ -86,9 +97,9 @@ class feed_waiter : public operation, private shutdown_listener {
 
  private:
   /// Lets it go with the context of its handler, which may be another one than the timer's.
-  void watch(const net::any_io_executor& where) {
-    if (where) {
-      watched_ = scheduler_service::of(where);
+  void watch(std::shared_ptr<scheduler> of_context) noexcept {
+    watched_ = std::move(of_context);
+    if (watched_) {
       watched_->watch(*this);
     }
   }
@@ -135,6 +146,7 @@ class feed_core final : public feed_base {
     std::optional<published<V>> oldest;  // destroyed without the lock
     feed_waiter<V>* receiver = nullptr;
     std::int64_t dropped = 0;
+    auto why = drop_reason::full;
     {
       const std::scoped_lock lock(lock_);
       if (ended_) {
@@ -147,7 +159,8 @@ class feed_core final : public feed_base {
           values_.push_back({serial, value});
           dropped = keep_bound(oldest);
         } catch (...) {
-          dropped = ++dropped_;  // no memory to keep it
+          why = drop_reason::no_memory;
+          dropped = ++dropped_;
         }
       }
     }
@@ -155,7 +168,7 @@ class feed_core final : public feed_base {
       receiver->complete();
     }
     if (dropped > 0) {
-      report_drop(name_, maxsize_, dropped);
+      report_drop(why, name_, maxsize_, dropped);
     }
   }
 
@@ -201,17 +214,16 @@ class feed_core final : public feed_base {
   /// @param where  the handler's executor: if its context goes away the waiter goes with it
   void enroll(base::ref_ptr<feed_waiter<V>> op, const net::any_io_executor& where) noexcept {
     try {
-      const std::scoped_lock lock(lock_);
-      if (!values_.empty()) {
-        op->serial_ = values_.front().serial;
-        op->value_.emplace(std::move(values_.front().value));
-        values_.pop_front();
-      } else if (is_told_) {
-        op->error_ = std::exchange(failure_, nullptr);
-      } else {
-        op->watch(where);
-        waiters_.enlist(*op.detach());
-        return;
+      if (!serve_at_once(*op)) {
+        // Asks a user's executor, so not under the lock; meanwhile there may come what it waits
+        // for.
+        auto of_context = where ? scheduler_service::of(where) : nullptr;
+        const std::scoped_lock lock(lock_);
+        if (!serve(*op)) {
+          op->watch(std::move(of_context));
+          waiters_.enlist(*op.detach());
+          return;
+        }
       }
     } catch (...) {
       op->error_ = std::current_exception();
@@ -272,7 +284,7 @@ class feed_core final : public feed_base {
       other->complete();
     }
     if (dropped > 0) {
-      report_drop(name_, maxsize_, dropped);
+      report_drop(drop_reason::full, name_, maxsize_, dropped);
     }
   }
 
@@ -281,6 +293,26 @@ class feed_core final : public feed_base {
     std::int64_t serial;
     published<V> value;
   };
+
+  [[nodiscard]] bool serve_at_once(feed_waiter<V>& op) noexcept {
+    const std::scoped_lock lock(lock_);
+    return serve(op);
+  }
+  /// Gives an operation its outcome, if there is one already; lock held.
+  bool serve(feed_waiter<V>& op) noexcept {
+    if (!values_.empty()) {
+      op.serial_ = values_.front().serial;
+      op.value_.emplace(std::move(values_.front().value));
+      values_.pop_front();
+    } else if (is_told_) {
+      op.error_ = std::exchange(failure_, nullptr);
+    } else if (op.is_cancelled_) {
+      op.error_ = stop_outcome();
+    } else {
+      return false;
+    }
+    return true;
+  }
 
   /// Takes out the oldest value if there are too many; lock held.
   ///

@@ -26,7 +26,7 @@ concept tick_value =
                           std::is_object_v<T> && !std::is_const_v<T>);
 
 template <class T>
-concept kept_in_place = std::is_trivially_copyable_v<T> && sizeof(T) <= 64;
+concept kept_in_place = std::is_trivially_copyable_v<T> && std::copyable<T> && sizeof(T) <= 64;
 
 /// Is one published value, cheap to copy; empty when default-made.
 template <class V>

@@ -132,6 +132,8 @@ class operation_with final : public Outcome {
   }
 
   /// Lets the handler's slot cancel this operation; before it is visible to other threads.
+  ///
+  /// Nothing may throw between this and the enrollment, or the slot would keep the handler.
   void connect_slot() {
     auto slot = net::get_associated_cancellation_slot(*handler_);
     if (slot.is_connected()) {

@@ -72,6 +72,7 @@ class virtual_clock {
   /// Moves to the next instant at which something is due, and runs it.
   ///
   /// @return false if nothing waits; then only what was ready has run
+  /// @throws std::runtime_error and what handlers throw, as advance()
   bool advance_to_next() {
     run_ready();
     const auto due = next_due();
@@ -82,6 +83,8 @@ class virtual_clock {
   }
 
   /// Runs what is ready now, and doesn't move time.
+  ///
+  /// @throws std::runtime_error and what handlers throw, as advance()
   void run_until_idle() { run_ready(); }
 
  private:

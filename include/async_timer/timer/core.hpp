@@ -81,10 +81,14 @@ class timer_core : public schedule_node, public base::from_slabs {
 
   // --- lifecycle, from any thread
   void start();
-  /// As above, for a caller with a lock: hands out what may call a user's destructor.
+  /// As above, for a caller with a lock: hands out what may call code of a user.
   ///
   /// @param fallback  the lane of a timer that has none yet
-  void start(const base::ref_ptr<lane>& fallback, std::exception_ptr& former_failure);
+  /// @return who waits for the stop signals; begin_signals() follows, without that lock
+  [[nodiscard]] base::ref_ptr<stop_watch> start(const base::ref_ptr<lane>& fallback,
+                                                std::exception_ptr& former_failure);
+  /// Ends a start; no effect without signals.
+  void begin_signals(const base::ref_ptr<stop_watch>& watch) const;
   void start_on(base::ref_ptr<lane> where);
   void request_stop() noexcept;
   /// As request_stop(), but a target in flight ends its tick undisturbed.

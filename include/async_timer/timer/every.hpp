@@ -48,6 +48,9 @@ class every_timer : public timer<target_value_t<Target>> {
   using base_type::start;
 
   /// Calls the undecorated function, without touching the timer.
+  ///
+  /// It is the very object that ticks call: if it has state, let nobody call it while a tick may,
+  /// or let it synchronise by itself.
   template <class... Arguments>
     requires std::invocable<Target&, Arguments...>
   decltype(auto) func(Arguments&&... arguments) {

@@ -64,6 +64,40 @@ class group_member_of final : public group_member {
   std::optional<Timer> timer_;
 };
 
+/// Starts a member in two steps, since the second one calls code of users: their executors, the
+/// sink.
+class start_of_member {
+ public:
+  /// Tells whether this call has started it; leaves a running one alone. With the group's lock
+  /// held.
+  bool begin(timer_core& member, const base::ref_ptr<lane>& fallback) {
+    if (member.is_running()) {
+      return false;
+    }
+    try {
+      watch_ = member.start(fallback, former_failure_);
+      member_ = base::ref_ptr<timer_core>(&member);
+      return true;
+    } catch (const timer_already_running_error&) {
+      if (!member.is_running()) {
+        throw;  // it cleans up after its last run
+      }
+      return false;
+    }
+  }
+  /// Follows begin(), with no lock held.
+  void end() const {
+    if (member_) {
+      member_->begin_signals(watch_);
+    }
+  }
+
+ private:
+  std::exception_ptr former_failure_;  // may own what calls the group when destroyed
+  base::ref_ptr<timer_core> member_;
+  base::ref_ptr<stop_watch> watch_;
+};
+
 /// Is shared by the group's handle and by operations that were not initiated yet.
 ///
 /// Its lock is taken before a timer's, and never held across code of a user.
@@ -79,18 +113,21 @@ class group_state {
   Timer& add(Timer&& timer) {
     auto added = std::make_unique<group_member_of<Timer>>(timer);
     auto& place = *added;
-    std::exception_ptr former_failure;  // destroyed without the lock
-    const std::scoped_lock lock(mutex_);
+    start_of_member begun;  // ended without the lock
+    std::unique_lock lock(mutex_);
     members_.push_back(std::move(added));
     if (active_) {
       try {
-        start_member(place.core(), former_failure);
+        begun.begin(place.core(), lane_);
       } catch (...) {
         members_.pop_back();
         throw;
       }
     }
-    return place.take(std::forward<Timer>(timer));
+    auto& taken = place.take(std::forward<Timer>(timer));
+    lock.unlock();
+    begun.end();
+    return taken;
   }
 
   /// Starts the members that don't run. If one can't be started the group is inactive, and
@@ -98,26 +135,31 @@ class group_state {
   ///
   /// @param again  also if the group is active
   std::exception_ptr start(bool again, timer_cores& started) {
-    std::vector<std::exception_ptr> former_failures;  // destroyed without the lock
-    const std::scoped_lock lock(mutex_);
+    std::vector<start_of_member> begun;  // ended without the lock
+    std::unique_lock lock(mutex_);
     if (active_ && !again) {
       return nullptr;
     }
-    former_failures.resize(members_.size());
+    begun.resize(members_.size());
     started.reserve(members_.size());
     was_started_ = true;
     active_ = true;
-    for (std::size_t index = 0; index < members_.size(); ++index) {
+    std::exception_ptr failure;
+    for (std::size_t index = 0; index < members_.size() && !failure; ++index) {
       try {
-        if (start_member(members_[index]->core(), former_failures[index])) {
+        if (begun[index].begin(members_[index]->core(), lane_)) {
           started.emplace_back(&members_[index]->core());
         }
       } catch (...) {
         active_ = false;
-        return std::current_exception();
+        failure = std::current_exception();
       }
     }
-    return nullptr;
+    lock.unlock();
+    for (const auto& each : begun) {
+      each.end();
+    }
+    return failure;
   }
 
   [[nodiscard]] bool is_running() const {
@@ -195,22 +237,6 @@ class group_state {
   }
 
  private:
-  /// Tells whether this call has started it; leaves a running one alone.
-  bool start_member(timer_core& member, std::exception_ptr& former_failure) const {
-    if (member.is_running()) {
-      return false;
-    }
-    try {
-      member.start(lane_, former_failure);
-      return true;
-    } catch (const timer_already_running_error&) {
-      if (!member.is_running()) {
-        throw;  // it cleans up after its last run
-      }
-      return false;
-    }
-  }
-
   const std::string name_;
   const base::ref_ptr<lane> lane_;
   mutable base::word_lock mutex_;
@@ -235,8 +261,8 @@ struct initiate_group_values {
     auto members = group->snapshot();
     auto op = op_type::create(std::move(owned), get_executor(), std::move(members.first),
                               std::move(members.second), options, trigger);
+    const void* const caller = op->caller();  // may throw: the slot must not own the operation yet
     op->connect_slot();
-    const void* const caller = op->caller();
     op.detach()->begin(caller, group->where(), options.timeout);
   }
 };
@@ -255,8 +281,8 @@ struct initiate_group_stop {
     std::decay_t<Handler> owned(std::forward<Handler>(handler));
     auto op = op_type::create(std::move(owned), get_executor(), only ? *only : group->deactivate(),
                               group->name());
+    const void* const caller = op->caller();  // may throw: the slot must not own the operation yet
     op->connect_slot();
-    const void* const caller = op->caller();
     op.detach()->begin(caller, group->where(), std::nullopt);
   }
 };

@@ -9,6 +9,7 @@
 #include <async_timer/timer/stop_signals.hpp>
 #include <async_timer/timer/timer_ref.hpp>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -113,10 +114,14 @@ struct timer_options {
   std::string name{};
   /// Replaces the default, which logs the failure.
   error_callback on_error{};
+  /// Is called at the very end of each run, unless its context goes away before that.
   stop_callback on_stop{};
   /// Ends the run gracefully when one of them finishes; such a timer can be started only once.
   stop_signals stop_on{};
   /// Starts the timer at once, as the last step of its construction.
+  ///
+  /// The target may then run on another thread before the variable, and what is declared after it,
+  /// is initialised: where it uses those call start() later instead.
   bool start = false;
 };
 
@@ -128,7 +133,9 @@ struct wait_options {
   std::optional<std::int64_t> hit_count{};
   /// Waits for so many more ticks, one in flight included; < 0 means 0.
   std::optional<std::int64_t> hits{};
-  /// Bounds the whole wait; <= 0 is over at once. Left out: no bound.
+  /// Bounds the whole wait; must be finite. Left out: no bound. At <= 0 the wait is over at once:
+  /// empty if the count was reached before or it is an idle wait, else timeout_error; a timer that
+  /// is not running or has failed comes first.
   std::optional<interval> timeout{};
 };
 static_assert(std::is_trivially_destructible_v<wait_options>);

@@ -26,7 +26,11 @@ class armed_operation final : public armed_signal {
     // the slot refers to may be gone, too.
     const bool dropped = use_count() == 1;
     if (!dropped && !has_finished_.load(std::memory_order_acquire)) {
-      signal_.emit(net::cancellation_type::terminal);
+      try {
+        signal_.emit(net::cancellation_type::terminal);
+      } catch (...) {
+        // It can't be cancelled, so it stays until it finishes, and reaches nobody.
+      }
     }
   }
 

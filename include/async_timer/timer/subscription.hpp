@@ -46,8 +46,8 @@ struct initiate_feed_next {
     using op_type = operation_with<feed_item_waiter<V, Item>, std::decay_t<Handler>>;
     std::decay_t<Handler> owned(std::forward<Handler>(handler));
     auto op = op_type::create(std::move(owned), timer->executor(), *feed);
+    const auto where = op->executor_of_context();  // may throw: the slot must not own it yet
     op->connect_slot();
-    const auto where = op->executor_of_context();
     feed->enroll(std::move(op), where);
   }
 };
@@ -62,6 +62,8 @@ struct initiate_feed_next {
 /// @par Thread safety
 ///   Every member function may be called from any thread at any time; moving and destroying need
 ///   the handle for themselves.
+/// @par Errors
+///   One that was moved from is closed; next() and drop_oldest() then throw `std::logic_error`.
 template <class T, class Item = tick_value_t<T>>
 class subscription {
   using value = tick_value_t<T>;
@@ -93,6 +95,7 @@ class subscription {
   ///     then, and otherwise, empty.
   /// @par Per-operation cancellation
   ///   `terminal`, `partial`, `total`: ends this wait with `operation_aborted`; no value is lost.
+  /// @throws threadsafe_dispatch_error  if neither timer nor handler has an executor
   template <
       detail::completion_token_for<signature> CompletionToken = default_token_t<executor_type>>
   auto next(CompletionToken&& token = CompletionToken{}) {
@@ -111,7 +114,7 @@ class subscription {
   ///
   /// @param n  at most so many; >= 0
   /// @return how many were dropped
-  /// @throws std::invalid_argument
+  /// @throws std::invalid_argument  if n < 0
   std::int64_t drop_oldest(std::int64_t n = 1) {
     if (n < 0) {
       throw std::invalid_argument("async_timer: n must be >= 0, but is " + std::to_string(n));

@@ -52,7 +52,9 @@ concept bare_number = std::convertible_to<T, interval> || std::is_arithmetic_v<T
 ///   moving, assigning and destroying need the handle for themselves.
 /// @par Errors
 ///   `timer_error` and its subclasses; bad arguments: `std::invalid_argument`, which names field,
-///   bound and value.
+///   bound and value. On a handle that was moved from all but is_running() and request_stop() throw
+///   `std::logic_error`. join, next, wait, trigger and cancel throw threadsafe_dispatch_error at
+///   once if neither timer nor handler has an executor.
 /// @par Example
 ///   @snippet tour.cpp construct
 template <class T>
@@ -70,7 +72,7 @@ class timer {
   using value_type = T;
   using executor_type = net::any_io_executor;
 
-  /// Makes a stopped timer, or a running one if `options.start` says so.
+  /// Makes a stopped timer, or a running one if `options.start` says so, with care: see there.
   ///
   /// @param executor  where the target, the callbacks and, by default, completion handlers run
   /// @param delay     from the end of a tick to the next one, or the grid of fixed_rate; >= 0
@@ -98,14 +100,15 @@ class timer {
     std::swap(core_, taken.core_);
     return *this;
   }
-  /// Requests the stop, if the timer runs, and detaches; pending operations get the stop outcome.
+  /// Requests the stop, if the timer runs, and detaches. Pending operations end as at any stop:
+  /// `next` empty, an idle wait with its value, the others with the stop outcome.
   ~timer() {
     if (core_) {
       core_.detach()->detach();
     }
   }
 
-  /// Begins a run; the first tick comes after `initial_delay`, never before this returns.
+  /// Begins a run; the first tick comes after `initial_delay`, never inside this call.
   ///
   /// @throws timer_already_running_error  while a run is active or cleans up; it goes on
   /// @throws timer_restart_error          if it was made with `stop_on` and started before
@@ -186,7 +189,7 @@ class timer {
   ///   - otherwise as join(); an idle wait: at the end of the run, with the last value.
   /// @par Per-operation cancellation
   ///   `terminal`, `partial`, `total`: ends this wait with `operation_aborted`; the timer runs on.
-  /// @throws std::invalid_argument  if the timeout is not finite
+  /// @throws std::invalid_argument  if the timeout is not finite; for one <= 0 see wait_options
   template <detail::completion_token_for<optional_signature> CompletionToken =
                 default_token_t<executor_type>>
   auto wait(wait_options options, CompletionToken&& token = CompletionToken{}) {
@@ -225,7 +228,7 @@ class timer {
   /// @param timeout  left out: waits without bound. If it passes the stop goes on by itself.
   /// @throws threadsafe_dispatch_error  if never started; if the context is gone, or goes
   ///   meanwhile; on a thread that runs the timer's io_context or thread_pool
-  /// @throws timeout_error
+  /// @throws timeout_error; at once if <= 0 and not done by then. std::invalid_argument: not finite
   void cancel_threadsafe(std::optional<interval> timeout = {}) {
     using operation = detail::blocking_operation<detail::stop_waiter>;
     detail::check_timeout(timeout);

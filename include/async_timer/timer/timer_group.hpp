@@ -173,7 +173,8 @@ class timer_group {
   /// @throws threadsafe_dispatch_error  if never started; if the group's context is gone, or a
   ///   member's goes meanwhile; on a thread that runs the io_context or thread_pool of the group or
   ///   of a member
-  /// @throws timeout_error
+  /// @throws timeout_error; at once if <= 0 and not done by then
+  /// @throws std::invalid_argument  if the timeout is not finite
   void cancel_threadsafe(std::optional<interval> timeout = {}) {
     using operation = detail::blocking_operation<detail::group_stop_operation>;
     detail::check_timeout(timeout);

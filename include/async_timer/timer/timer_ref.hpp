@@ -23,7 +23,8 @@ class timer_end_signal;
 ///
 /// It keeps the small block of the timer's counters alive, not its target and what that captured.
 /// @par Thread safety
-///   Distinct and shared timers: safe from any thread.
+///   Its functions may be called from any thread at any time, whoever else uses the timer; only
+///   assigning and destroying need the reference for themselves.
 class timer_ref {
  public:
   timer_ref(const timer_ref&) = default;  // and no move: one that was moved from stays useful

@@ -20,12 +20,13 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 /// Is what a timer shows of one and the same moment; see timer::snapshot().
 template <class T>
 struct timer_snapshot {
-  bool is_running = false;
-  std::int64_t hit_count = 0;
-  std::optional<tick_value_t<T>> last_result;
+  bool is_running = false;                     ///< false from the moment a stop was requested
+  std::int64_t hit_count = 0;                  ///< ticks over all runs
+  std::optional<tick_value_t<T>> last_result;  ///< of the last of them; empty before the first
+  /// When that tick was completed; empty before the first.
   std::optional<std::chrono::steady_clock::time_point> last_tick_at;
-  std::int64_t failure_count = 0;
-  std::exception_ptr last_failure;
+  std::int64_t failure_count = 0;   ///< failed runs
+  std::exception_ptr last_failure;  ///< of the target; null before the first
 };
 
 namespace detail {

@@ -20,22 +20,20 @@ inline void timer_core::start() {
     check_startable();
     watch = start_locked(former_failure);
   }
-  if (watch) {
-    watch->begin(executor());
-  }
+  begin_signals(watch);
 }
 
-inline void timer_core::start(const base::ref_ptr<lane>& fallback,
-                              std::exception_ptr& former_failure) {
-  base::ref_ptr<stop_watch> watch;
-  {
-    const std::scoped_lock lock(lock_);
-    check_startable();
-    if (node_lane() == nullptr) {
-      set_node_lane(base::ref_ptr<lane>(fallback).detach());
-    }
-    watch = start_locked(former_failure);
+inline base::ref_ptr<stop_watch> timer_core::start(const base::ref_ptr<lane>& fallback,
+                                                   std::exception_ptr& former_failure) {
+  const std::scoped_lock lock(lock_);
+  check_startable();
+  if (node_lane() == nullptr) {
+    set_node_lane(base::ref_ptr<lane>(fallback).detach());
   }
+  return start_locked(former_failure);
+}
+
+inline void timer_core::begin_signals(const base::ref_ptr<stop_watch>& watch) const {
   if (watch) {
     watch->begin(executor());
   }
@@ -52,9 +50,7 @@ inline void timer_core::start_on(base::ref_ptr<lane> where) {
     set_node_lane(where.detach());
     watch = start_locked(former_failure);
   }
-  if (watch) {
-    watch->begin(executor());
-  }
+  begin_signals(watch);
 }
 
 inline void timer_core::check_startable() const {
