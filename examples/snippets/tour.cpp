@@ -312,7 +312,7 @@ void tokens() {
   sensor.join([&](std::exception_ptr failure, int value) {  // a callback
     if (!failure) seen = value;
   });
-  std::future<int> pending = sensor.join(asio::use_future);  // a future
+  std::future<int> pending = sensor.join(asio::use_future);  // a future (asio/use_future.hpp)
   //]
   clock.run_until_idle();
   expect(seen == reads && pending.get() == seen);

@@ -89,6 +89,12 @@ TEST_CASE_FIXTURE(virtual_context, "16.1 on_error, on_stop: may leave out their 
     options.on_error = [&](async_timer::timer_ref) { happened("error"); };
     options.on_stop = [&](async_timer::timer_ref) { happened("stop"); };
   }
+  SUBCASE("16.1 the failure alone") {
+    options.on_error = [&](const std::exception_ptr& error) {
+      happened(error ? "error" : "nothing");
+    };
+    options.on_stop = [&] { happened("stop"); };
+  }
   SUBCASE("16.1 move-only, and called without being const") {
     auto owned = std::make_unique<int>(0);
     options.on_error = [&, owned = std::move(owned)]() mutable {

@@ -49,6 +49,10 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(group.contains(first.ref()));
   CHECK(group.contains(second.ref()));
   CHECK_FALSE(group.contains(stranger.ref()));
+  CHECK(group.contains(first));
+  CHECK_FALSE(group.contains(stranger));
+  CHECK(*group.begin() == first);
+  CHECK(*group.begin() != second);
   CHECK(members_of(group) == std::vector{first.ref(), second.ref()});
   static_assert(std::forward_iterator<timer_group::iterator>);
   const auto of_before = group.begin();

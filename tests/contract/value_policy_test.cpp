@@ -87,7 +87,6 @@ static_assert(std::is_trivially_copyable_v<large_value> && sizeof(large_value) >
 
 struct unassignable_value {
   const int x = 0;
-  friend bool operator==(const unassignable_value&, const unassignable_value&) = default;
 };
 static_assert(std::is_trivially_copyable_v<unassignable_value> &&
               !std::is_copy_assignable_v<unassignable_value>);

@@ -76,6 +76,23 @@ TEST_CASE("15.1, 15.10, D3b cancel meets cancel: both complete after the clean-u
   });
 }
 
+// The coroutine's frame holds the initiation, and with it the reference that cancel() goes by.
+TEST_CASE("15.1, D9 whom cancel resumes destroys the timer, while cancel is at its end yet") {
+  explore("cancel meets the timer's destructor", [](execution& run) {
+    one_timer one(run, 2);
+    one.start_sleeping();
+    const auto end = [&one]() -> net::awaitable<void> {
+      auto stop = one.t->cancel(net::use_awaitable);
+      co_await std::move(stop);
+      one.t.reset();
+    };
+    net::co_spawn(one.w.io, end, [](const std::exception_ptr&) {});
+    run.together([&] { one.w.serve(); }, [&] { one.w.serve(); });
+    run.expect(!one.t, "cancel has not completed");
+    one.end(run);
+  });
+}
+
 TEST_CASE("15.7, 15.8 cancel from the target and from on_stop meets cancel from outside") {
   explore("cancel from inside meets cancel from outside", [](execution& run) {
     story told;

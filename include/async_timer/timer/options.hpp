@@ -36,7 +36,7 @@ class callback {
     using stored = std::decay_t<Function>;
     static_assert(accepts<stored>,
                   "async_timer: on_error takes (timer_ref, std::exception_ptr), on_stop takes "
-                  "(timer_ref); both may leave out arguments from the right, or all");
+                  "(timer_ref); both may leave out any of them");
     if constexpr (accepts<stored>) {
       using result = decltype(call_with(std::declval<stored&>(), std::declval<Arguments>()...));
       static_assert(!awaitable_type<result>,
@@ -69,6 +69,8 @@ class callback {
       return std::invoke(function, std::move(first), std::move(rest)...);
     } else if constexpr (std::invocable<Function&, First>) {
       return std::invoke(function, std::move(first));
+    } else if constexpr (std::invocable<Function&, Rest...>) {
+      return std::invoke(function, std::move(rest)...);
     } else {
       return std::invoke(function);
     }
@@ -77,7 +79,7 @@ class callback {
   template <class Function, class First, class... Rest>
   static consteval bool accepts_arguments() {
     return std::invocable<Function&, First, Rest...> || std::invocable<Function&, First> ||
-           std::invocable<Function&>;
+           std::invocable<Function&, Rest...> || std::invocable<Function&>;
   }
   template <class Function>
   static constexpr bool accepts = accepts_arguments<Function, Arguments...>();

@@ -316,6 +316,8 @@ class timer {
   [[nodiscard]] executor_type get_executor() const { return core().executor(); }
   /// Returns a reference that doesn't keep the timer.
   [[nodiscard]] timer_ref ref() const { return core().reference(); }
+  /// Is ref(), for comparisons and timer_group::contains().
+  operator timer_ref() const { return ref(); }  // NOLINT(google-explicit-constructor)
 
   /// Describes the timer in one line: name, delay, hit_count, state.
   [[nodiscard]] friend std::string to_string(const timer& t) { return t.core().describe(); }

@@ -194,6 +194,7 @@ inline void timer_core::trigger_locked() noexcept {
 }
 
 inline void timer_core::enroll_stop(base::ref_ptr<stop_waiter> op, const void* caller) noexcept {
+  base::ref_ptr<timer_core> keep;  // who waits may hold the last reference, and end at once
   bool interrupts = false;
   bool waits = false;
   {
@@ -209,6 +210,7 @@ inline void timer_core::enroll_stop(base::ref_ptr<stop_waiter> op, const void* c
     }
     interrupts = request_stop_locked(interrupting);
     if (waits) {
+      keep = base::ref_ptr<timer_core>(this);
       static_cast<void>(op.detach());
     }
   }
