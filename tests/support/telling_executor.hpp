@@ -1,4 +1,4 @@
-// An executor of a user, over an io_context, that calls the test where it is asked or used.
+// An executor of a user, over an io_context, that calls the test when it is asked for its context.
 #ifndef ASYNC_TIMER_TESTS_SUPPORT_TELLING_EXECUTOR_HPP
 #define ASYNC_TIMER_TESTS_SUPPORT_TELLING_EXECUTOR_HPP
 
@@ -12,8 +12,7 @@ namespace test {
 class telling_executor {
  public:
   struct calls {
-    std::function<void()> at_query = [] {};    ///< for its context
-    std::function<void()> at_execute = [] {};  ///< before the function goes on its way
+    std::function<void()> at_query = [] {};
   };
 
   telling_executor(net::io_context& io, calls& to) noexcept : io_(&io), to_(&to) {}
@@ -30,7 +29,6 @@ class telling_executor {
 
   template <class Function>
   void execute(Function&& function) const {
-    to_->at_execute();
     net::post(io_->get_executor(), std::forward<Function>(function));
   }
 
