@@ -66,7 +66,7 @@ def main():
         m for m in wanted if not results.verdict(m)["by"] and suite.reaching.get(m.number) and not excused.pattern_of(m)
     ]
     if left:
-        suite.programs = {p.name: p for p in build(tree, "sanitized", found, mutants, dropped, options)[0]}
+        suite.use(build(tree, "sanitized", found, mutants, dropped, options)[0])
         hunt.run_all(left, suite, results, "sanitized", options)
     return report(wanted, mutants, suite, results, excused, kind, options)
 

@@ -36,6 +36,54 @@ TEST_CASE_FIXTURE(virtual_context,
 }
 
 TEST_CASE_FIXTURE(virtual_context,
+                  "15.4, 15.10 cancel: one that finds the target's end on its way stops nobody "
+                  "else's target") {
+  timer keeps_runners{io, 1h, [] {}};
+  std::optional<timer<void>> t;
+  t.emplace(io, 1h, [&]() -> net::awaitable<void> {
+    net::post(io, [&] { t->request_stop(); });
+    co_await net::post(net::use_awaitable);  // and so ends when the stop is behind it in the queue
+  });
+  timer next_on_its_runner{io, 1h, []() -> net::awaitable<int> { co_return 42; }};
+  keeps_runners.start();
+  t->start();
+  clock.run_until_idle();
+  CHECK_FALSE(t->is_running());
+  CHECK(t->hit_count() == 1);
+  next_on_its_runner.start();
+  clock.run_until_idle();
+  CHECK(next_on_its_runner.last_result() == 42);
+  next_on_its_runner.request_stop();
+  keeps_runners.request_stop();
+  CHECK(out_of_work());
+}
+
+TEST_CASE_FIXTURE(virtual_context,
+                  "15.1, 15.10 cancel: of a target that would be next, by the one before it") {
+  std::optional<timer<int>> second;
+  int stops = 0;
+  timer first{io, 1h, [&]() -> net::awaitable<void> {
+                if (second->hit_count() == 1) second->request_stop();
+                co_return;
+              }};
+  int calls = 0;
+  second.emplace(
+      io, 1h, [&]() -> net::awaitable<int> { co_return ++calls; },
+      async_timer::timer_options{.on_stop = [&] { ++stops; }});
+  first.start();
+  second->start();
+  clock.run_until_idle();
+  REQUIRE(calls == 1);
+  clock.advance(1h);  // one runner serves both, one after the other
+  CHECK(calls == 1);
+  CHECK(stops == 1);
+  CHECK(second->hit_count() == 1);
+  CHECK_FALSE(second->is_running());
+  first.request_stop();
+  CHECK(out_of_work());
+}
+
+TEST_CASE_FIXTURE(virtual_context,
                   "2.2, 15.1 target: what it leaves running on its executor is work of the "
                   "context") {
   net::io_context there;

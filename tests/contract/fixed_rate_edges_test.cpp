@@ -21,9 +21,10 @@ namespace {
 class busy_context : public virtual_context {
  public:
   times at;
+  std::chrono::nanoseconds busy_for = 300ms;
   timer<void> blocker{io, 24h, [this] {
                         async_timer::detail::scheduler_service::of(io.get_executor())
-                            ->set_virtual_now(clock.now() + 300ms);
+                            ->set_virtual_now(clock.now() + busy_for);
                       }};
 
   [[nodiscard]] auto noting() {
@@ -45,6 +46,21 @@ TEST_CASE_FIXTURE(busy_context,
   clock.advance(2500ms);
   CHECK(at == times{300ms, 1s, 2s});
   CHECK(triggered.kind() == "");
+  blocker.request_stop();
+  t.request_stop();
+  CHECK(out_of_work());
+}
+
+TEST_CASE_FIXTURE(busy_context,
+                  "4.2, 21.8 fixed_rate: a mock whose tick comes late, by more than its delay, "
+                  "stays on its grid, too") {
+  busy_for = 1300ms;
+  async_timer::mock_timer t{io, 1s, noting(), {.mode = mode::fixed_rate}};
+  t.start();
+  clock.advance(900ms);
+  blocker.start();
+  clock.advance(3500ms);
+  CHECK(at == times{0s, 2200ms, 3s, 4s});
   blocker.request_stop();
   t.request_stop();
   CHECK(out_of_work());
@@ -98,6 +114,31 @@ TEST_CASE_FIXTURE(sleeping_context,
   CHECK(triggered.completions == 1);
   CHECK(triggered.value == 2);
   t.request_stop();
+  CHECK(out_of_work());
+}
+
+TEST_CASE_FIXTURE(sleeping_context,
+                  "4.5, 18.1, 18.2 fixed_rate: a stop signal given by who is told of missed slots "
+                  "ends the run after that tick") {
+  std::stop_source source;
+  int stops = 0;
+  timer t{io,
+          1s,
+          [&]() -> net::awaitable<void> {
+            auto work = pause(2500ms);
+            co_await std::move(work);
+          },
+          {.mode = mode::fixed_rate,
+           .on_stop = [&] { ++stops; },
+           .stop_on = async_timer::stop_when(source.get_token())}};
+  async_timer::set_log_sink([&](const async_timer::log_record&) { source.request_stop(); });
+  t.start();
+  clock.advance(10s);
+  async_timer::set_log_sink({});
+  CHECK(source.stop_requested());
+  CHECK(stops == 1);
+  CHECK(t.hit_count() == 1);
+  CHECK_FALSE(t.is_running());
   CHECK(out_of_work());
 }
 

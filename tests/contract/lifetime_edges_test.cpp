@@ -72,6 +72,48 @@ TEST_CASE("D8, D9 context destroyed: destroys the generator of the run, the time
   CHECK(t.last_result() == 1);
 }
 
+TEST_CASE("13.23, D9 context destroyed: feeds end for consumers on another context") {
+  net::io_context there;
+  auto io = std::make_unique<net::io_context>();
+  timer t{*io, 1h, answer};
+  auto feed = t.subscribe();
+  t.start();
+  io->poll();
+  outcome<std::optional<int>> buffered;
+  outcome<std::optional<int>> waiting;
+  feed.next(net::bind_executor(there.get_executor(), into(buffered)));
+  feed.next(net::bind_executor(there.get_executor(), into(waiting)));
+  there.poll();
+  REQUIRE(buffered.value.value() == 42);
+  CHECK_FALSE(waiting.done());
+  io.reset();
+  there.restart();
+  there.run();
+  CHECK(waiting.done());
+  CHECK(waiting.kind() == "");
+  CHECK_FALSE(waiting.value.value().has_value());
+  CHECK(feed.closed());
+}
+
+TEST_CASE("9.3, D9 context destroyed: who waits from within that is refused") {
+  net::io_context there;
+  auto io = std::make_unique<net::io_context>();
+  std::optional<timer<int>> t;
+  outcome<int> joined;
+  const auto asks = [&](void*) { t->join(net::bind_executor(there.get_executor(), into(joined))); };
+  const auto numbers = [](std::shared_ptr<void>) -> generator<int> {
+    for (int n = 1;; ++n) co_yield int{n};
+  };
+  t.emplace(*io, 1h, [&] { return numbers({static_cast<void*>(nullptr), asks}); });
+  t->start();
+  io->poll();
+  REQUIRE(t->is_running());
+  io.reset();
+  there.run();
+  CHECK(joined.completions == 1);
+  CHECK(joined.kind() == "not_running");
+}
+
 TEST_CASE_FIXTURE(sleeping_context,
                   "19.5, D9 every: keeps its mode and its past over the end of a context") {
   times at;
@@ -103,4 +145,28 @@ TEST_CASE_FIXTURE(sleeping_context,
   CHECK(at == times{0s, 1s, 2s});
   t.request_stop();
   CHECK(out_of_work());
+}
+
+TEST_CASE_FIXTURE(
+    virtual_context,
+    "19.5, 15.1, D9 every: a stop on the next context reaches nothing of a target that "
+    "was suspended when the last one went") {
+  int stops = 0;
+  auto t = async_timer::every(1s, {.on_stop = [&] { ++stops; }})([]() -> net::awaitable<void> {
+    net::steady_timer never{co_await net::this_coro::executor,
+                            net::steady_timer::time_point::max()};
+    auto wait = never.async_wait(net::use_awaitable);
+    co_await std::move(wait);
+  });
+  {
+    net::io_context other;
+    t.start(other);
+    other.poll();
+  }
+  REQUIRE_FALSE(t.is_running());
+  t.start(io);
+  t.request_stop();
+  CHECK(out_of_work());
+  CHECK(stops == 1);
+  CHECK(t.hit_count() == 0);
 }

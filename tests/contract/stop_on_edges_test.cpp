@@ -54,6 +54,23 @@ std::string warnings_of(Error error) {
 }  // namespace
 
 TEST_CASE_FIXTURE(virtual_context,
+                  "18.5 stop_on: the operation that has dropped its handler is not cancelled") {
+  int cancelled = 0;
+  const auto drops = [&](auto handler) {
+    net::get_associated_cancellation_slot(handler).assign(
+        [&](net::cancellation_type) { ++cancelled; });
+  };
+  timer t{io, 1s, answer, {.stop_on = stop_when(drops)}};
+  t.start();
+  clock.run_until_idle();
+  REQUIRE(t.hit_count() == 1);
+  t.request_stop();
+  CHECK(out_of_work());
+  CHECK_FALSE(t.is_running());
+  CHECK(cancelled == 0);
+}
+
+TEST_CASE_FIXTURE(virtual_context,
                   "18.5 stop_on: the operation that has finished is not cancelled") {
   kept_handler first;
   kept_handler second;

@@ -1,8 +1,11 @@
 // Decision D23: the executor that an asynchronous target runs on, as a user meets it.
 #include <doctest/doctest.h>
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -123,5 +126,47 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(errors == 1);
   CHECK(stops == 1);
   CHECK(strays == 0);
+  CHECK(out_of_work());
+}
+
+TEST_CASE_FIXTURE(virtual_context,
+                  "2.24, D23 target's executor: a target that goes on inside another one's call "
+                  "brings no third one there") {
+  std::function<void()> go_on;
+  std::string order;
+  timer first{io, 1h, [&]() -> net::awaitable<void> {
+                auto wait = net::async_initiate<const net::use_awaitable_t<>&, void()>(
+                    [&go_on](auto handler) {
+                      const auto executor = net::get_associated_executor(handler);
+                      const auto kept = std::make_shared<decltype(handler)>(std::move(handler));
+                      go_on = [executor, kept] {
+                        net::dispatch(executor, [kept] { std::move (*kept)(); });
+                      };
+                    },
+                    net::use_awaitable);
+                co_await std::move(wait);
+                order += '1';
+              }};
+  timer second{io, 1h, [&]() -> net::awaitable<void> {
+                 order += '(';
+                 if (const auto resume = std::exchange(go_on, nullptr)) resume();
+                 order += ')';
+                 co_return;
+               }};
+  timer third{io, 1h, [&]() -> net::awaitable<void> {
+                order += '3';
+                co_return;
+              }};
+  second.start();
+  third.start();
+  clock.run_until_idle();
+  first.start();
+  clock.run_until_idle();
+  REQUIRE(go_on);
+  clock.advance(1h);
+  CHECK(order == "()3(1)3");
+  first.request_stop();
+  second.request_stop();
+  third.request_stop();
   CHECK(out_of_work());
 }

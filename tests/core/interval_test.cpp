@@ -72,6 +72,9 @@ TEST_CASE("D25 interval: saturates at the last nanosecond and not before") {
   // One and a half nanoseconds: the sum of the parts would be 2^64.
   using odd = duration<std::uint64_t, std::ratio<3, 2'000'000'000>>;
   CHECK(ns(odd{std::numeric_limits<std::uint64_t>::max() / 3 * 2 + 1}) == nanoseconds::max());
+  // Two thirds of a nanosecond: three times the count would be too much.
+  using two_thirds = duration<std::int64_t, std::ratio<2, 3'000'000'000>>;
+  CHECK(ns(two_thirds{int_max / 2 + 1}) == nanoseconds{int_max / 3});
 }
 
 TEST_CASE("D25 interval: floating durations are rounded and saturate") {

@@ -126,6 +126,19 @@ struct moody {
   ~moody() { --alive; }
 };
 
+TEST_CASE("ring buffer: what is put back to the front of a full one is there once") {
+  moody::copies_left = -1;
+  {
+    ring_buffer<moody> ring;
+    for (int i = 1; i <= 4; ++i) ring.emplace_back(i);
+    REQUIRE(ring.size() == ring.capacity());
+    ring.push_front(moody{0});
+    CHECK(moody::alive == 5);
+    for (int i = 0; i < 5; ++i, ring.pop_front()) CHECK(ring.front().value == i);
+  }
+  CHECK(moody::alive == 0);
+}
+
 TEST_CASE("ring buffer: a throwing copy leaves it unchanged") {
   {
     ring_buffer<moody> ring;

@@ -132,6 +132,17 @@ TEST_CASE("P8 wake policy: ticks closer than a sleep is worth are waited for asl
   }
 }
 
+TEST_CASE("wake policy: a sleep of a microsecond is not worth it, and another look is a wake-up") {
+  wake_policy looks;
+  wake_policy sleeps;
+  for (int i = 0; i < wake_policy::burst; ++i) {
+    CHECK(looks.looks_again(at(1us), at(0s), std::nullopt));
+    CHECK_FALSE(sleeps.looks_again(at(1us + 1ns), at(0s), std::nullopt));
+  }
+  CHECK(looks.arm_at(at(1us), at(0s), std::nullopt) == at(1ms));
+  CHECK(sleeps.arm_at(at(1us), at(0s), std::nullopt) == at(1us));
+}
+
 TEST_CASE("wake policy: what was paid with a wide spacing does not delay a fine one") {
   wake_policy policy;
   for (int i = 0; i < 100; ++i) policy.woke(at(0s), std::nullopt);

@@ -72,6 +72,26 @@ TEST_CASE("no memory: a feed without bound loses the newest value, and that is w
   });
 }
 
+TEST_CASE("no memory: a full feed loses the oldest value, and tells so in fewer words") {
+  stage on;
+  const auto t = running(on, 42);
+  auto feed = t->subscribe({.maxsize = 3, .name = "latest"});
+  on.pass(4s);
+  REQUIRE(feed.qsize() == 3);
+  std::string told;
+  async_timer::set_log_sink([&](const async_timer::log_record& record) {
+    const spared_memory ours;
+    told += record.message;
+  });
+  {
+    const failing_memory failing(1, 1'000);
+    on.pass(1s);
+  }
+  CHECK(told == "a feed is full: dropped oldest value");
+  CHECK(feed.dropped_count() == 2);
+  async_timer::set_log_sink({});
+}
+
 TEST_CASE("no memory: drop_oldest needs none") {
   stage on;
   const auto t = running(on, long_text);

@@ -137,3 +137,24 @@ TEST_CASE("no memory: a callable that makes an awaitable") {
         t.request_stop();
       });
 }
+
+TEST_CASE("no memory: signals that could not be let go of yet go with the timer's context") {
+  net::io_context there;
+  const auto never =
+      std::make_shared<net::steady_timer>(there, net::steady_timer::time_point::max());
+  const auto captured = std::make_shared<int>();
+  {
+    stage on;
+    async_timer::timer_options options;
+    options.stop_on =
+        stop_when([never, captured](auto done) { never->async_wait(std::move(done)); });
+    timer<int> t{on.io, 1s, answer, std::move(options)};
+    t.start();
+    on.settle();
+    REQUIRE(t.hit_count() == 1);
+    const failing_memory failing(1, 1'000);
+    t.request_stop();
+    CHECK(captured.use_count() > 1);
+  }
+  CHECK(captured.use_count() == 1);
+}

@@ -45,6 +45,13 @@ class Suite:
             for number in test.reached:
                 self.reaching[number].append(test)
 
+    def use(self, programs):
+        """Takes other builds of the programs: the sanitizers' lack the tests that replace operator new."""
+        self.programs = {program.name: program for program in programs}
+        has = {p.name: set(subprocess.check_output([p, "--list-test-cases"], text=True).splitlines()) for p in programs}
+        for number, tests in self.reaching.items():
+            self.reaching[number] = [t for t in tests if t.name in has[t.program]]
+
     def _record(self, program):
         record = self.work / f"{program.name}.reached"
         if not record.exists() or record.stat().st_mtime < program.stat().st_mtime:
