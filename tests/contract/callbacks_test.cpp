@@ -187,6 +187,7 @@ TEST_CASE_FIXTURE(virtual_context, "16.3 default on_error: logs exactly one erro
   CHECK(record.message.find("unexpected exception in the timer loop") != std::string::npos);
   CHECK(record.message.find("broken") != std::string::npos);
   CHECK(record.field("timer_name") == name);
+  CHECK(record.field("target").find("failing_from") != std::string::npos);
   CHECK(record.field("hit_count") == "2");
 }
 

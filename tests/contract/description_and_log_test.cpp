@@ -44,6 +44,7 @@ TEST_CASE_FIXTURE(virtual_context, "23.1 description: class, name, delay, hit_co
   CHECK(to_string(t) == "timer(name=\"cache\", delay=2s, hit_count=2, running)");
   CHECK(streamed(t) == to_string(t));
   CHECK(to_string(t.ref()) == to_string(t));
+  CHECK(streamed(t.ref()) == to_string(t));
   t.request_stop();
   CHECK(to_string(t) == "timer(name=\"cache\", delay=2s, hit_count=2, stopped)");
   CHECK(out_of_work());

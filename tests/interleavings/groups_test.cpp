@@ -60,6 +60,22 @@ TEST_CASE("20.2, 20.8 add meets start and cancel_all: every member is stopped at
   });
 }
 
+TEST_CASE("20.4, 7.1 start meets the start of a member: one run, and no error of the group's") {
+  explore("start of a group meets the start of a member", [](execution& run) {
+    one_group one(run);
+    run.together([&] { one.group->start(); },
+                 [&] {
+                   try {
+                     one.member->start();
+                   } catch (const async_timer::timer_already_running_error&) {
+                   }
+                 });
+    one.told.starts = 1;
+    run.expect(one.group->is_running(), "the member does not run");
+    one.end(run);
+  });
+}
+
 TEST_CASE("20.8, 15.10 cancel_all meets the end of a member and another cancel_all") {
   explore_long("cancel_all meets the end of a member", {}, one_preemption, [](execution& run) {
     one_group one(run);

@@ -1,6 +1,7 @@
 // Targets that take time: suspended ones, their interruption, slow ones, and the lanes they run on.
 #include <doctest/doctest.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -90,6 +91,52 @@ TEST_CASE(
     one.end(run);
     other_told.expect_all_over(run);
   });
+}
+
+namespace {
+
+/// Stops a timer whose target waits for a tick that never comes.
+void stop_meets_endless_target(execution& run, int threads) {
+  book done;
+  story told;
+  {
+    world w(run, threads);
+    async_timer::timer<int> never{w.io, 1h, [] { return 0; }};
+    never.start();
+    w.clock.run_until_idle();
+    const auto waits = [&never, c = told.captured]() -> net::awaitable<int> {
+      auto tick = never.join(net::use_awaitable);
+      co_return co_await std::move(tick);
+    };
+    async_timer::timer<int> t{w.io, 1s, waits, told.options()};
+    told.start(t);
+    const auto serves = [&] { w.serve(); };
+    const auto stops = [&] { t.cancel(done.handler("cancel")); };
+    if (threads == 1) {
+      run.together(serves, stops);
+    } else {
+      run.together(serves, serves, stops);
+    }
+    w.clock.run_until_idle();
+    run.expect_equal(told.stops, 1, "on_stop calls after the stop");
+    run.expect_equal(t.hit_count(), std::int64_t{0}, "hit_count");
+    never.cancel(done.handler("last cancel"));
+    w.finish();
+  }
+  done.expect_each_once(run);
+  told.expect_all_over(run);
+}
+
+}  // namespace
+
+TEST_CASE("15.1, 15.4 cancel ends a target that waits for ever, wherever it meets that") {
+  explore("cancel meets an endless target",
+          [](execution& run) { stop_meets_endless_target(run, 1); });
+}
+
+TEST_CASE("15.1, 15.4, 26.5 cancel ends a target that waits for ever on two threads") {
+  explore("cancel meets an endless target on two threads", one_preemption,
+          [](execution& run) { stop_meets_endless_target(run, 2); });
 }
 
 namespace {

@@ -51,6 +51,21 @@ inline net::any_io_executor innermost_executor(net::any_io_executor executor) {
   return executor;
 }
 
+/// Is what Asio associates with handlers that have no executor of their own but say so:
+/// use_future's, whose own executor has no public name but this form, and those of ranged parallel
+/// groups.
+///
+/// Asio's operations dispatch through it where they end, so such a handler runs on the thread of
+/// the context, as one without an executor; posted to it brings in threads of Asio's
+/// system_context.
+template <class Executor>
+inline constexpr bool is_nowhere = false;
+template <class Blocking, class Relationship, class Allocator>
+inline constexpr bool is_nowhere<net::basic_system_executor<Blocking, Relationship, Allocator>> =
+    true;
+template <template <class, class> class Executor, class T>
+inline constexpr bool is_nowhere<Executor<T, net::execution::blocking_t::possibly_t>> = true;
+
 /// Tells whether the executor is a context's own, so that work may run in its handlers directly.
 inline bool is_context_executor(const net::any_io_executor& executor) noexcept {
   return executor_target<net::io_context::executor_type>(executor) != nullptr ||

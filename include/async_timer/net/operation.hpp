@@ -106,7 +106,10 @@ class operation_list {
 template <class Outcome, class Handler>
 class operation_with final : public Outcome {
   using executor_type = net::associated_executor_t<Handler, net::any_io_executor>;
-  using work_type = std::decay_t<decltype(net::prefer(std::declval<const executor_type&>(),
+  /// Is where the completion is posted: the handler's executor, unless that is nowhere.
+  using home_type =
+      std::conditional_t<is_nowhere<executor_type>, net::any_io_executor, executor_type>;
+  using work_type = std::decay_t<decltype(net::prefer(std::declval<const home_type&>(),
                                                       net::execution::outstanding_work.tracked))>;
   using allocator_type = typename std::allocator_traits<
       net::associated_allocator_t<Handler>>::template rebind_alloc<operation_with>;
@@ -143,7 +146,9 @@ class operation_with final : public Outcome {
 
   /// Returns where the handler runs, type-erased; empty if that can't be.
   [[nodiscard]] net::any_io_executor executor_of_context() const {
-    if constexpr (std::is_convertible_v<const executor_type&, net::any_io_executor>) {
+    if constexpr (is_nowhere<executor_type>) {
+      return untracked(*work_);
+    } else if constexpr (std::is_convertible_v<const executor_type&, net::any_io_executor>) {
       return net::any_io_executor(*executor_);
     } else {
       return {};
@@ -160,7 +165,7 @@ class operation_with final : public Outcome {
     // A copy: the posted function may run, and free this object, before post() returns.
     const auto work = *work_;
     try {
-      net::post(work, completion(this));
+      net::post(work, completion<false>(this));
     } catch (...) {
       // The function was destroyed unrun, which has freed the handler; there is no memory to tell.
     }
@@ -186,6 +191,9 @@ class operation_with final : public Outcome {
   };
 
   /// Runs the completion, or frees the operation if the executor drops it.
+  ///
+  /// @tparam IsHome  it only has to run, where it is; else it may have to pass an executor first.
+  template <bool IsHome>
   class completion {
    public:
     using allocator_type = net::associated_allocator_t<Handler>;
@@ -201,7 +209,15 @@ class operation_with final : public Outcome {
       }
     }
     [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_; }
-    void operator()() { std::exchange(op_, nullptr)->run(); }
+    void operator()() {
+      auto* const op = std::exchange(op_, nullptr);
+      if constexpr (IsHome || !is_nowhere<executor_type>) {
+        op->run();
+      } else {
+        const auto executor = *op->executor_;
+        net::dispatch(executor, completion<true>(op));
+      }
+    }
 
    private:
     operation_with* op_;
@@ -220,7 +236,15 @@ class operation_with final : public Outcome {
             "handler names none: bind one with bind_executor, or start the timer first");
       }
     }
-    work_.emplace(net::prefer(*executor_, net::execution::outstanding_work.tracked));
+    work_.emplace(net::prefer(home(fallback), net::execution::outstanding_work.tracked));
+  }
+
+  [[nodiscard]] home_type home(const net::any_io_executor& fallback) const {
+    if constexpr (is_nowhere<executor_type>) {
+      return fallback ? fallback : net::any_io_executor(net::system_executor());
+    } else {
+      return *executor_;
+    }
   }
 
   void run() {

@@ -28,6 +28,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <typeinfo>
 #include <vector>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
@@ -148,6 +149,8 @@ class timer_core : public schedule_node, public base::from_slabs {
 
   /// Tells whether the calling code is this timer's target or callback.
   [[nodiscard]] bool is_inside(const void* caller) const noexcept;
+  /// Gives the type of the target, for the log: a closure's tells where it was written.
+  [[nodiscard]] virtual const std::type_info& target_type() const noexcept = 0;
 
  protected:
   timer_core(base::ref_ptr<lane> where, interval delay, timer_options&& options);

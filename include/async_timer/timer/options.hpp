@@ -36,7 +36,7 @@ class callback {
     using stored = std::decay_t<Function>;
     static_assert(accepts<stored>,
                   "async_timer: on_error takes (timer_ref, std::exception_ptr), on_stop takes "
-                  "(timer_ref); both may leave out any of them");
+                  "(timer_ref), by value or const reference; both may leave out any of them");
     if constexpr (accepts<stored>) {
       using result = decltype(call_with(std::declval<stored&>(), std::declval<Arguments>()...));
       static_assert(!awaitable_type<result>,

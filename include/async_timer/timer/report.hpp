@@ -34,21 +34,25 @@ inline std::string describe(const std::exception_ptr& failure) {
   }
 }
 
-/// Names the type of an exception, as it is written in the source where the compiler can tell.
+/// Names a type as it is written in the source, where the compiler can tell.
+inline std::string type_name(const std::type_info& type) {
+  const char* const mangled = type.name();
+#if __has_include(<cxxabi.h>)
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> readable(
+      abi::__cxa_demangle(mangled, nullptr, nullptr, &status), &std::free);
+  if (readable) {
+    return readable.get();
+  }
+#endif
+  return mangled;
+}
+
 inline std::string type_name(const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);
   } catch (const std::exception& error) {
-    const char* const mangled = typeid(error).name();
-#if __has_include(<cxxabi.h>)
-    int status = 0;
-    const std::unique_ptr<char, void (*)(void*)> readable(
-        abi::__cxa_demangle(mangled, nullptr, nullptr, &status), &std::free);
-    if (readable) {
-      return readable.get();
-    }
-#endif
-    return mangled;
+    return type_name(typeid(error));
   } catch (...) {
     return "unknown";
   }
@@ -94,10 +98,11 @@ inline void report_failure(const timer_core& timer, const std::exception_ptr& fa
       return;
     }
     const auto logger = timer_logger(name);
-    const std::array<log_field, 3> fields{{{"timer_name", name},
+    const std::array<log_field, 4> fields{{{"timer_name", name},
+                                           {"target", type_name(timer.target_type())},
                                            {"hit_count", std::to_string(timer.hit_count())},
                                            {"exception", describe(failure)}}};
-    const auto message = "unexpected exception in the timer loop: " + fields[2].value;
+    const auto message = "unexpected exception in the timer loop: " + fields[3].value;
     base::log({log_level::error, logger, event, message, fields});
   } catch (...) {
     base::log_without_memory(log_level::error, "async_timer.timer", event,

@@ -14,6 +14,7 @@
 #include <mutex>
 #include <optional>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
@@ -48,6 +49,7 @@ class target_core : public value_core<target_value_t<Target>> {
   [[nodiscard]] caller_type& caller() noexcept { return caller_; }
 
  private:
+  [[nodiscard]] const std::type_info& target_type() const noexcept final { return typeid(Target); }
   void end_target_run() noexcept final { caller_.reset(); }
   void destroy_target() noexcept final { caller_.~caller_type(); }
 

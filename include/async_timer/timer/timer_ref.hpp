@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <exception>
 #include <optional>
+#include <ostream>
 #include <string>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
@@ -55,6 +56,9 @@ class timer_ref {
   auto cancel(CompletionToken&& token = CompletionToken{}) const;
   /// Describes the timer in one line, as to_string(timer) does.
   friend std::string to_string(const timer_ref& timer);
+  friend std::ostream& operator<<(std::ostream& out, const timer_ref& timer) {
+    return out << to_string(timer);
+  }
 
   /// Compares the identity of the timers.
   friend bool operator==(const timer_ref&, const timer_ref&) = default;
