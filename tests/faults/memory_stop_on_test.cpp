@@ -152,8 +152,12 @@ TEST_CASE("no memory: signals that could not be let go of yet go with the timer'
     t.start();
     on.settle();
     REQUIRE(t.hit_count() == 1);
-    const failing_memory failing(1, 1'000);
-    t.request_stop();
+    {
+      const failing_memory failing(1, 1'000);
+      t.request_stop();
+      for (int step = 0; step < 4; ++step) on.io.poll_one();
+    }
+    CHECK_FALSE(t.is_running());
     CHECK(captured.use_count() > 1);
   }
   CHECK(captured.use_count() == 1);
