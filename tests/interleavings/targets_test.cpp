@@ -13,6 +13,16 @@ using namespace test;
 
 namespace {
 
+/// Lets one or two threads run the context while another one stops a timer.
+template <class Serves, class Stops>
+void together(execution& run, int threads, const Serves& serves, const Stops& stops) {
+  if (threads == 1) {
+    run.together(serves, stops);
+  } else {
+    run.together(serves, serves, stops);
+  }
+}
+
 /// Is a timer whose target suspends, on a context that several actors may run.
 struct suspending {
   suspending(execution& run, int threads, bool on_strand) : w(run, threads) {
@@ -45,11 +55,7 @@ void interrupt_meets_target(execution& run, int threads, bool on_strand) {
       run.expect_equal(one.told.stops, 1, "on_stop calls at the end of cancel");
     }));
   };
-  if (threads == 1) {
-    run.together(serves, stops);
-  } else {
-    run.together(serves, serves, stops);
-  }
+  together(run, threads, serves, stops);
   const auto joined = one.done["join"].text();
   run.expect(joined == (one.told.ticks == 1 ? "1" : "stopped"), "the outcome of join is " + joined);
   run.expect_equal(one.told.failures, 0, "failures");
@@ -112,11 +118,7 @@ void stop_meets_endless_target(execution& run, int threads) {
     told.start(t);
     const auto serves = [&] { w.serve(); };
     const auto stops = [&] { t.cancel(done.handler("cancel")); };
-    if (threads == 1) {
-      run.together(serves, stops);
-    } else {
-      run.together(serves, serves, stops);
-    }
+    together(run, threads, serves, stops);
     w.clock.run_until_idle();
     run.expect_equal(told.stops, 1, "on_stop calls after the stop");
     run.expect_equal(t.hit_count(), std::int64_t{0}, "hit_count");
@@ -163,11 +165,7 @@ void stop_meets_the_next_job(execution& run, int threads) {
         run.expect_equal(next_told.stops, 1, "on_stop calls at the end of cancel");
       }));
     };
-    if (threads == 1) {
-      run.together(serves, stops);
-    } else {
-      run.together(serves, serves, stops);
-    }
+    together(run, threads, serves, stops);
     run.expect_equal(told.ticks, 1, "ticks of the first one");
     run.expect(next_told.ticks <= 1, "too many ticks");
     run.expect_equal(next.hit_count(), std::int64_t{next_told.ticks}, "hit_count");

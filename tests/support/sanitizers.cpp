@@ -11,9 +11,9 @@
 // Asio counts the references of a type-erased executor with a release decrement and an acquire
 // fence before the delete; ThreadSanitizer doesn't understand fences and reports the delete.
 // std::exception_ptr counts inside the standard library's binary, which is not instrumented: the
-// delete after the last release is reported against the last reader of the exception. That binary
-// has no frame pointers either, so the frame of the release is at times missing between the
-// exception's destructor and who let go of it.
+// delete after the last release is reported against the last reader of the exception. Of that
+// binary a report shows the one function that called delete: for the text that a runtime_error
+// keeps this is its destructor.
 extern "C" const char* __tsan_default_suppressions();
 extern "C" const char* __tsan_default_suppressions() {
   return "race:~shared_target_executor\n"
