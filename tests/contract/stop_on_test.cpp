@@ -82,14 +82,6 @@ std::exception_ptr caught(Start&& start) {
   }
 }
 
-std::string message_of(const std::exception_ptr& error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (const std::exception& e) {
-    return e.what();
-  }
-}
-
 }  // namespace
 
 TEST_CASE_FIXTURE(virtual_context, "1.9 stop_on: construction needs no running executor") {

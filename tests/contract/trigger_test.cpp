@@ -46,14 +46,6 @@ void check_error(const outcome<int>& result, const std::string& kind) {
   CHECK(result.kind() == kind);
 }
 
-std::string message_of(const std::exception_ptr& error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (const std::exception& e) {
-    return e.what();
-  }
-}
-
 }  // namespace
 
 TEST_CASE_FIXTURE(virtual_context, "14.1 trigger: of a timer that is not running fails") {

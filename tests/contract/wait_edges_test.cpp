@@ -21,11 +21,7 @@ template <class T>
 std::string refusals_of(virtual_context& context, timer<T>& t) {
   std::string texts;
   const auto note = [&texts](const std::exception_ptr& error, const auto&...) {
-    try {
-      std::rethrow_exception(error);
-    } catch (const std::exception& e) {
-      texts += std::string(e.what()) + '\n';
-    }
+    texts += message_of(error) + '\n';
   };
   t.join(note);
   t.wait({.hits = 1}, note);

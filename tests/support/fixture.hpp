@@ -43,6 +43,18 @@ inline std::string kind_of(const std::exception_ptr& error) {
   }
 }
 
+/// Gives the text of the error that an exception_ptr holds, or "".
+inline std::string message_of(const std::exception_ptr& error) {
+  try {
+    if (error) std::rethrow_exception(error);
+    return "";
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "unknown";
+  }
+}
+
 /// Gives the kind of what a call throws, or "".
 template <class Call>
 std::string thrown_by(Call&& call) {
