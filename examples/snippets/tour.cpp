@@ -157,7 +157,7 @@ asio::awaitable<void> schedule() {
   async_timer::timer_options options{.mode = async_timer::mode::fixed_rate,  // a grid: no drift
                                      .initial_delay = 3s,  // before the first tick of each run
                                      .jitter = 0.1,        // up to 100 ms ahead of the grid
-                                     .name = "sensor"};    // shows up in the logs
+                                     .name = "sensor"};    // in to_string() and the logs
   async_timer::timer sample{executor, 1s, read_sensor, options};
   //]
   sample.start();
@@ -365,6 +365,17 @@ asio::awaitable<void> groups() {
   co_await async_timer::scoped(caches, body);  // all started, and all cancelled at the end
   //]
   expect(prices.hit_count() == 2 && !caches.is_running());
+
+  //[group_results
+  caches.start();  // without scoped()
+  auto results = co_await caches.wait({.hits = 1, .timeout = 30s, .return_exceptions = true});
+  for (const auto& [timer, outcome] : results) {  // in the order of add()
+    if (outcome.error()) std::cout << timer.name() << ": " << what(outcome.error()) << '\n';
+  }
+  std::optional<int> price = results[0].outcome.as<int>();  // the value type of that member
+  co_await caches.cancel_all();
+  //]
+  expect(price == read_sensor() - 1);
 }
 
 asio::awaitable<void> stop_signals() {

@@ -47,7 +47,7 @@ class timeout_error : public timer_error {
   using timer_error::timer_error;
 };
 
-/// Reports that a target or a callback waits for the end of itself, which would never come.
+/// Reports that a target waits for a tick, or the end, of its own timer, which would never come.
 class self_wait_error : public timer_error {
  public:
   using timer_error::timer_error;

@@ -147,8 +147,8 @@ inline std::optional<timer_core::at_once> timer_core::outcome_at_once(
   const bool expired = timeout && timeout->nanoseconds().count() <= 0;
   if (inside && !(what == awaited::end && timeout)) {
     return at_once{base::error_of<self_wait_error>(
-        "the timer's own target or callback waits for the timer, which would never end: return "
-        "first, or wait from elsewhere")};
+        "the timer's own target waits for the timer, which would never end: return first, or wait "
+        "from elsewhere")};
   }
   if (expired) {
     return at_once{what == awaited::end ? nullptr : timed_out()};
