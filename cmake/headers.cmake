@@ -62,6 +62,7 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/timer/impl/deduction.hpp
     include/async_timer/timer/impl/lifecycle.hpp
     include/async_timer/timer/impl/run.hpp
+    include/async_timer/timer/impl/stop_watch.hpp
     include/async_timer/timer/initiate.hpp
     include/async_timer/timer/options.hpp
     include/async_timer/timer/pace.hpp

@@ -96,6 +96,10 @@ class timer_core : public schedule_node, public base::from_slabs {
   void request_graceful_stop() noexcept;
   /// Lets the first tick come: the stop signals have had their chance.
   void begin_ticking() noexcept;
+  /// Ends a run that waited for its stop signals to be let go.
+  void finish_run(const std::exception_ptr& failure) noexcept;
+  /// Ends the run without a word, because its context goes away.
+  void abandon_run() noexcept;
   /// Gives the timer a time of its own; false if it was started before.
   bool set_pace(std::shared_ptr<pace> own);
   /// Ends the handle's part: stops the run; what was captured goes as soon as the run is over.
@@ -181,8 +185,6 @@ class timer_core : public schedule_node, public base::from_slabs {
   std::optional<rearm> schedule_next(core::time_point now) noexcept;
   /// Ends the run, once; without an exception it ended normally. To be called with no lock held.
   void end_run(const std::exception_ptr& outcome) noexcept;
-  /// Ends the run without a word, because its context goes away.
-  void abandon_run() noexcept;
 
   void after_rearm() noexcept final { lock_.unlock(); }
   void on_lost(const std::exception_ptr& failure) noexcept final { end_run(failure); }
@@ -274,7 +276,6 @@ class timer_core : public schedule_node, public base::from_slabs {
   void record_failure(const std::exception_ptr& failure, std::exception_ptr& former) noexcept;
   void call_on_error(const error_callback& on_error, const std::exception_ptr& failure) noexcept;
   void call_on_stop(const stop_callback& on_stop) noexcept;
-  void release_signals(void (stop_watch::*how)() noexcept) noexcept;
   void say(last_words& words) noexcept;
   void leave_run(operation_list& stop_waiters, std::optional<captures>& last) noexcept;
   void take_captures(std::optional<captures>& taken) noexcept;

@@ -1,27 +1,23 @@
 // Waits for the stop signals of one run: arms them, asks the timer to stop when the first has
-// finished, and lets go of the others.
+// finished, and lets go of the others; only after that does the run end.
 // All it does with a signal happens on one serial executor over the timer's own, so that arming,
 // finishing and cancelling never race; the end of the run and a signal may meet on two threads.
 #ifndef ASYNC_TIMER_TIMER_STOP_WATCH_HPP
 #define ASYNC_TIMER_TIMER_STOP_WATCH_HPP
 
+#include <async_timer/base/inside_scope.hpp>
 #include <async_timer/base/ref_ptr.hpp>
 #include <async_timer/base/word_lock.hpp>
 #include <async_timer/net/asio.hpp>
-#include <async_timer/net/errors.hpp>
-#include <async_timer/net/executor.hpp>
 #include <async_timer/net/tagged_executor.hpp>
 #include <async_timer/scheduler/lane.hpp>
 #include <async_timer/scheduler/retry.hpp>
 #include <async_timer/scheduler/scheduler.hpp>
 #include <async_timer/timer/core.hpp>
-#include <async_timer/timer/report.hpp>
 #include <async_timer/timer/stop_signals.hpp>
 #include <atomic>
-#include <cstddef>
 #include <exception>
 #include <mutex>
-#include <new>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -41,7 +37,7 @@ class armed_signal : public base::ref_counted {
 
 class stop_watch final : public retry {
  public:
-  /// @param timer  has an active run until disarm() or abandon()
+  /// @param timer  has an active run until hold_back() or abandon()
   /// @param where  of that run
   stop_watch(timer_core& timer, lane& where, stop_signals signals) noexcept
       : timer_(&timer), lane_(&where), signals_(std::move(signals)) {}
@@ -49,8 +45,9 @@ class stop_watch final : public retry {
   // --- called by the timer, with no lock held
   /// Arms the signals soon, and lets the timer tick after that.
   void begin(const net::any_io_executor& plain) noexcept;
-  /// Lets go of the signals soon; none of them reaches the timer any more.
-  void disarm() noexcept;
+  /// Lets go of the signals soon, none of which reaches the timer any more, and calls finish_run()
+  /// after that; false: that has been done, or can't be.
+  [[nodiscard]] bool hold_back(timer_core& run, const std::exception_ptr& failure) noexcept;
   /// Lets go of the signals, because the context goes away.
   void abandon() noexcept;
 
@@ -68,14 +65,15 @@ class stop_watch final : public retry {
 
  private:
   // A signal that has finished by the start needs some rounds of the executor to say so: one to
-  // begin, one for each hop of a coroutine, one to complete. More rounds than that cost little.
-  static constexpr int rounds_before_first_tick = 16;
+  // begin, one for each hop of a coroutine, one to complete; a cancelled one as many to unwind.
+  // More rounds than that cost little.
+  static constexpr int most_rounds = 16;
 
+  using step = void (stop_watch::*)() noexcept;
   /// Takes the step, or hears that the executor dropped it.
   class posted_step {
    public:
-    posted_step(stop_watch& watch, void (stop_watch::*step)() noexcept) noexcept
-        : self_(&watch), step_(step) {}
+    posted_step(stop_watch& watch, step next) noexcept : self_(&watch), step_(next) {}
     posted_step(posted_step&& other) noexcept
         : self_(std::exchange(other.self_, nullptr)), step_(other.step_) {}
     posted_step& operator=(posted_step&&) = delete;
@@ -85,29 +83,31 @@ class stop_watch final : public retry {
       }
     }
     void operator()() {
+      // A target may run its context's handlers: what the signals do is no part of it.
+      const base::outside_scope outside;
       const auto self = std::exchange(self_, nullptr);
       ((*self).*step_)();
     }
 
    private:
     base::ref_ptr<stop_watch> self_;
-    void (stop_watch::*step_)() noexcept;
+    step step_;
   };
-  void post_step(void (stop_watch::*step)() noexcept) {
-    net::post(serial_->serial(true), posted_step(*this, step));
-  }
-  /// Posts the release; false: there was no memory. With the lock held.
-  bool post_let_go() noexcept;
-  bool try_now() noexcept override {
-    const std::scoped_lock lock(lock_);
-    return !has_begun_ || post_let_go();
-  }
+  enum class posting { done, no_memory, impossible };
+  /// Posts a step to the executor; with the lock held, so that the context doesn't go meanwhile:
+  /// another timer's end is told on that one's threads.
+  posting post(step next) noexcept;
+  [[nodiscard]] bool post_round(step next) noexcept;
+  void post_let_go() noexcept;
+  bool try_now() noexcept override;
   void give_up() noexcept override { step_dropped(); }
 
   void step_dropped() noexcept;
   void arm() noexcept;
   void go_round() noexcept;
   void let_go() noexcept;
+  void await_armed() noexcept;
+  void finish() noexcept;
   void drop_signals() noexcept;
   [[nodiscard]] base::ref_ptr<timer_core> timer() noexcept {
     const std::scoped_lock lock(lock_);
@@ -118,151 +118,29 @@ class stop_watch final : public retry {
     return base::ref_ptr<timer_core>(std::exchange(timer_, nullptr));
   }
 
+  // Guarded by the lock.
   base::word_lock lock_;
-  timer_core* timer_;       ///< null when a signal has finished or the run is over; guarded
-  bool has_begun_ = false;  ///< the executor is set, and its context lives; guarded
-  std::atomic<std::thread::id> poster_{};  ///< the thread that posts the release, if one does
+  timer_core* timer_;           ///< null when a signal has finished or the run is over
+  timer_core* run_ = nullptr;   ///< whose end waits for the release
+  std::exception_ptr failure_;  ///< of that run
+  bool has_begun_ = false;      ///< until the release: the executor is set, its context lives
+  bool was_dropped_ = false;    ///< the executor dropped a step, though its context lives
+  base::ref_ptr<executor_tag> serial_;     ///< nobody's tag; its copies need no memory
+  std::atomic<std::thread::id> poster_{};  ///< the thread that posts, if one does
+
   const base::ref_ptr<lane> lane_;
-  base::ref_ptr<executor_tag> serial_;  ///< nobody's tag; its copies need no memory
 
   // Touched on the executor only, and while no other thread can be there.
   stop_signals signals_;
   std::vector<base::ref_ptr<armed_signal>> armed_;
-  int rounds_left_ = rounds_before_first_tick;
+  int rounds_left_ = most_rounds;
+  bool is_letting_go_ = false;
 };
-
-inline void stop_watch::begin(const net::any_io_executor& plain) noexcept {
-  try {
-    auto serial = base::ref_ptr<executor_tag>::adopt(new executor_tag(plain));
-    serial->begin_tracking();
-    {
-      const std::scoped_lock lock(lock_);
-      if (timer_ == nullptr) {
-        return;
-      }
-      serial_ = std::move(serial);
-      has_begun_ = true;
-    }
-    post_step(&stop_watch::arm);
-  } catch (...) {
-    // No memory: a run that its signals could not stop must not go on.
-    finished(std::current_exception());
-  }
-}
-
-inline void stop_watch::arm() noexcept {
-  for (std::size_t i = 0; timer() && i < signals_.list_->size(); ++i) {
-    try {
-      (*signals_.list_)[i]->arm(*this);
-    } catch (...) {
-      finished(std::current_exception());
-    }
-  }
-  go_round();
-}
-
-inline void stop_watch::go_round() noexcept {
-  const auto timer = this->timer();
-  if (!timer) {
-    return;
-  }
-  try {
-    if (rounds_left_-- > 0) {
-      post_step(&stop_watch::go_round);
-      return;
-    }
-  } catch (...) {
-    // No memory for another round: this one was the last.
-  }
-  timer->begin_ticking();
-}
-
-inline void stop_watch::let_go() noexcept {
-  // Cancelling may come back here through what it calls.
-  const auto armed = std::exchange(armed_, {});
-  const auto signals = std::exchange(signals_, {});
-  for (const auto& each : armed) {
-    each->cancel();
-  }
-}
-
-inline void stop_watch::disarm() noexcept {
-  // The lock is held while posting, so that abandon() waits for it: another timer's end is told on
-  // that one's threads, and may meet the end of this context.
-  bool is_done = true;
-  {
-    const std::scoped_lock lock(lock_);
-    timer_ = nullptr;
-    is_done = !has_begun_ || post_let_go();
-  }
-  if (!is_done) {
-    try_again(lane_->owner());
-  }
-}
-
-inline bool stop_watch::post_let_go() noexcept {
-  bool is_done = true;
-  poster_.store(std::this_thread::get_id(), std::memory_order_relaxed);
-  try {
-    post_step(&stop_watch::let_go);
-  } catch (const std::bad_alloc&) {
-    is_done = false;
-  } catch (...) {
-    // A broken executor: the signals stay until they finish, and reach nobody.
-  }
-  poster_.store({}, std::memory_order_relaxed);
-  return is_done;
-}
-
-inline void stop_watch::abandon() noexcept {
-  {
-    const std::scoped_lock lock(lock_);
-    timer_ = nullptr;
-    has_begun_ = false;
-  }
-  drop_signals();
-}
-
-inline void stop_watch::drop_signals() noexcept {
-  const auto armed = std::exchange(armed_, {});
-  const auto signals = std::exchange(signals_, {});
-  for (const auto& each : armed) {
-    each->abandon();
-  }
-  serial_ = {};
-}
-
-inline void stop_watch::step_dropped() noexcept {
-  // The run is over, but its context went away before the signals were let go. A step that could
-  // not even be posted is told here with the lock held, and is tried again.
-  if (poster_.load(std::memory_order_relaxed) == std::this_thread::get_id() ||
-      !lane_->owner().is_dead()) {
-    return;
-  }
-  {
-    const std::scoped_lock lock(lock_);
-    timer_ = nullptr;
-    if (!std::exchange(has_begun_, false)) {
-      return;
-    }
-  }
-  drop_signals();
-}
-
-inline void stop_watch::finished(const std::exception_ptr& failure) noexcept {
-  const auto timer = take_timer();
-  if (!timer) {
-    return;
-  }
-  if (failure && !is_stopped(failure)) {
-    report_signal_failure(*timer, failure);
-  }
-  timer->request_graceful_stop();
-  disarm();
-}
 
 }  // namespace detail
 
 ASYNC_TIMER_END_NAMESPACE
+
+#include <async_timer/timer/impl/stop_watch.hpp>
 
 #endif  // ASYNC_TIMER_TIMER_STOP_WATCH_HPP

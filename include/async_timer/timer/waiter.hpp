@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <exception>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -65,7 +66,8 @@ class waiter : public operation {
   void arm_deadline(scheduler& clock, std::chrono::nanoseconds timeout) {
     const auto now = clock.now();
     clock.arm(deadline_, {.due = core::saturating_add(now, timeout), .now = now});
-    deadline_.clock = &clock;  // the timer's lock keeps the deadline from passing before this
+    // The timer's lock keeps the deadline from passing before this.
+    deadline_.clock = clock.shared_from_this();
   }
 
  protected:
@@ -104,7 +106,7 @@ class waiter : public operation {
     bool meet() noexcept { return met.exchange(true, std::memory_order_acq_rel); }
 
     waiter* owner;
-    scheduler* clock = nullptr;
+    std::shared_ptr<scheduler> clock;  ///< kept: the timer may have started elsewhere meanwhile
     base::atomic<bool> met{false};
   };
 

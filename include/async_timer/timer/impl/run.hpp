@@ -191,21 +191,38 @@ inline void timer_core::claim_waiters(const std::exception_ptr& failure,
 
 inline void timer_core::end_run(const std::exception_ptr& outcome) noexcept {
   std::exception_ptr former_failure;  // may own what calls us when destroyed: not under the lock
-  operation_list claimed;
-  std::optional<last_words> words;
+  base::ref_ptr<stop_watch> watch;
+  bool failed = false;
   {
     const std::scoped_lock lock(lock_);
     // Who answers a requested stop with the cancellation that came of it has not failed (D7).
-    const bool failed = outcome && !(has(stop_requested) && is_stopped(outcome));
+    failed = outcome && !(has(stop_requested) && is_stopped(outcome));
     set_phase(ending);
     if (failed) {
       record_failure(outcome, former_failure);
     }
-    if (failed || cold_) {
-      words.emplace(failed ? outcome : nullptr);
+    if (cold_) {
+      watch = cold_->watch;
+    }
+  }
+  const std::exception_ptr failure = failed ? outcome : nullptr;
+  if (!watch || !watch->hold_back(*this, failure)) {
+    finish_run(failure);
+  }
+}
+
+inline void timer_core::finish_run(const std::exception_ptr& failure) noexcept {
+  base::ref_ptr<stop_watch> watch;
+  operation_list claimed;
+  std::optional<last_words> words;
+  {
+    const std::scoped_lock lock(lock_);
+    if (failure || cold_) {
+      words.emplace(failure);
     }
     if (cold_) {
-      claim_waiters(words->failure, claimed);
+      watch = std::exchange(cold_->watch, nullptr);
+      claim_waiters(failure, claimed);
       words->on_error = cold_->on_error;
       words->on_stop = cold_->on_stop;
     }
@@ -235,7 +252,6 @@ inline void timer_core::end_run(const std::exception_ptr& outcome) noexcept {
 
 /// Tells all but those who wait, and the consumers of feeds, that the run is over; no lock held.
 inline void timer_core::say(last_words& words) noexcept {
-  release_signals(&stop_watch::disarm);
   words.feeds = end_feeds(words.failure);
   const base::inside_scope inside(this);
   end_target_run();
@@ -302,14 +318,18 @@ inline void timer_core::call_on_stop(const stop_callback& on_stop) noexcept {
 
 inline void timer_core::abandon_run() noexcept {
   operation_list waiters;
+  base::ref_ptr<stop_watch> watch;
   {
     const std::scoped_lock lock(lock_);
     set_phase(ending);
     if (cold_) {
+      watch = std::exchange(cold_->watch, nullptr);
       cold_->waiters.claim_all(waiters);
     }
   }
-  release_signals(&stop_watch::abandon);
+  if (watch) {
+    watch->abandon();
+  }
   const auto feeds = end_feeds(nullptr);
   end_target_run();
   operation_list stop_waiters;
@@ -333,19 +353,6 @@ inline void timer_core::leave_run(operation_list& stop_waiters,
   }
   if (has(handle_gone)) {
     take_captures(last);
-  }
-}
-
-inline void timer_core::release_signals(void (stop_watch::*how)() noexcept) noexcept {
-  base::ref_ptr<stop_watch> watch;
-  {
-    const std::scoped_lock lock(lock_);
-    if (cold_) {
-      watch = std::exchange(cold_->watch, nullptr);
-    }
-  }
-  if (watch) {
-    ((*watch).*how)();
   }
 }
 
