@@ -109,6 +109,40 @@ TEST_CASE("18.1, 18.11 the end of another timer meets a tick and cancel, on two 
   });
 }
 
+TEST_CASE("18.1, D27 the end of another context's timer meets the end of this run and context") {
+  explore("the end of a timer elsewhere meets the end of the context", one_preemption,
+          [](execution& run) {
+            story told;
+            story other_told;
+            book done;
+            world there(run);
+            async_timer::timer<int> other{there.io, 1s, other_told.target(), other_told.options()};
+            other_told.start(other);
+            std::optional<world> here(std::in_place, run);
+            auto options = told.options();
+            options.stop_on = async_timer::stop_when(other);
+            async_timer::timer<int> t{here->io, 1s, told.target(), std::move(options)};
+            told.start(t);
+            here->clock.run_until_idle();
+            there.clock.run_until_idle();
+            other.request_stop();
+            bool is_over = false;
+            t.cancel(done.handler("cancel", [&] { is_over = true; }));
+            run.together([&] { there.serve(); },
+                         [&] {
+                           do {
+                             here->poll();
+                           } while (!is_over && stage::rest());
+                           here.reset();
+                         });
+            there.finish();
+            run.expect(is_over, "cancel did not complete");
+            run.expect(!t.is_running(), "it runs after cancel");
+            done.expect_each_once(run);
+            run.expect_equal(told.stops, 1, "on_stop calls");
+          });
+}
+
 TEST_CASE("18.1, 18.5, D27 an operation completes while cancel lets go of it, on two threads") {
   explore("an operation as a signal meets cancel", one_preemption, [](execution& run) {
     story told;
