@@ -114,6 +114,25 @@ TEST_CASE_FIXTURE(
 }
 
 TEST_CASE_FIXTURE(virtual_context,
+                  "20.3, 7.8 group: add that can't start a timer of every leaves it without "
+                  "executor, for another group") {
+  std::optional<net::io_context> gone(std::in_place, 1);
+  timer_group dead{*gone};
+  dead.start();
+  gone.reset();
+  auto t = async_timer::every(1s)([] { return 7; });
+  CHECK(thrown_by([&] { dead.add(std::move(t)); }) == "dispatch");
+  CHECK(dead.size() == 0);
+  CHECK_FALSE(t.get_executor());
+  timer_group group{io};
+  group.start();
+  auto& added = group.add(std::move(t));
+  clock.advance(0s);
+  CHECK(added.last_result() == 7);
+  end(*this, group);
+}
+
+TEST_CASE_FIXTURE(virtual_context,
                   "20.4, 20.7 group: a scope starts who doesn't run, and cancels all at its end") {
   int stops = 0;
   timer_group group{io};

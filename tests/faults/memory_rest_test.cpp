@@ -77,6 +77,38 @@ TEST_CASE("no memory: every") {
   });
 }
 
+TEST_CASE("no memory: every that goes to another context, or stays where it was") {
+  fail_each([](stage& on) {
+    std::unique_ptr<virtual_context> former;
+    {
+      const spared_memory ours;
+      former = std::make_unique<virtual_context>();
+    }
+    // To sleep first takes a place in the wheel, so that a start may fail at its last step.
+    const auto t = on.make([&] {
+      return async_timer::every(1s, {.initial_delay = 1s})([c = on.capture()] { return 42; });
+    });
+    if (!t || !on.attempt([&] { t->start(former->io); })) return;
+    t->request_stop();
+    former->clock.run_until_idle();
+    const net::any_io_executor before = t->get_executor();
+    const bool moved = on.attempt([&] { t->start(on.io); });
+    CHECK(t->is_running() == moved);
+    CHECK((t->get_executor() == before) == !moved);
+    on.settle();
+    on.calm();
+    if (!moved) {
+      t->start();
+      former->clock.advance(1s);
+      CHECK(t->hit_count() == 1);
+      t->request_stop();
+      former->clock.run_until_idle();
+      t->start(on.io);
+    }
+    on.expect_works(*t);
+  });
+}
+
 TEST_CASE("no memory: a mock timer, by itself and with an initial delay") {
   for (const auto initial_delay : {0s, 1s}) {
     fail_each([initial_delay](stage& on) {

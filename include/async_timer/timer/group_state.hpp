@@ -75,7 +75,8 @@ class start_of_member {
       return false;
     }
     try {
-      watch_ = member.start(fallback, former_failure_);
+      run_.where = fallback;
+      member.begin_start(run_);
       member_ = base::ref_ptr<timer_core>(&member);
       return true;
     } catch (const timer_already_running_error&) {
@@ -88,14 +89,13 @@ class start_of_member {
   /// Follows begin(), with no lock held.
   void end() const {
     if (member_) {
-      member_->begin_signals(watch_);
+      member_->end_start(run_);
     }
   }
 
  private:
-  std::exception_ptr former_failure_;  // may own what calls the group when destroyed
+  timer_core::beginning run_{.is_fallback = true};
   base::ref_ptr<timer_core> member_;
-  base::ref_ptr<stop_watch> watch_;
 };
 
 /// Is shared by the group's handle and by operations that were not initiated yet.
