@@ -208,6 +208,13 @@ class group_state {
     return all;
   }
 
+  /// Makes the group inactive and requests the stop of its members, which needs no memory.
+  void request_stop() noexcept {
+    for (std::size_t index = 0; const auto member = stopped_member(index); ++index) {
+      member->request_stop();
+    }
+  }
+
   /// Destroys the members, which stops them.
   void close() noexcept {
     decltype(members_) gone;
@@ -237,6 +244,13 @@ class group_state {
   }
 
  private:
+  /// Gives a member of an inactive group; null behind the last one.
+  base::ref_ptr<timer_core> stopped_member(std::size_t index) noexcept {
+    const std::scoped_lock lock(mutex_);
+    active_ = false;
+    return base::ref_ptr<timer_core>(index < members_.size() ? &members_[index]->core() : nullptr);
+  }
+
   const std::string name_;
   const base::ref_ptr<lane> lane_;
   mutable base::word_lock mutex_;

@@ -279,13 +279,22 @@ template <std::derived_from<timer_group> Group>
 struct scope_of<Group> {
   /// Gives the error if a member could not be started; then leave() stops those that were.
   std::exception_ptr enter(Group& group, const net::any_io_executor&) {
-    failure_ = group.state().start(true, started_);
+    state_ = group.shared_state();
+    failure_ = state_->start(true, started_);
     return failure_;
   }
 
+  void request_stop(Group&) const noexcept {
+    if (!failure_) {
+      state_->request_stop();
+    }
+    for (const auto& member : started_) {
+      member->request_stop();
+    }
+  }
   template <class CompletionToken>
-  auto leave(Group& group, CompletionToken&& token) {
-    initiate_group_stop stop{group.shared_state(), std::nullopt};
+  auto leave(Group&, CompletionToken&& token) {
+    initiate_group_stop stop{state_, std::nullopt};
     if (failure_) {
       stop.only = std::move(started_);
     }
@@ -293,6 +302,7 @@ struct scope_of<Group> {
   }
 
  private:
+  std::shared_ptr<group_state> state_;  // the body may move the group
   timer_cores started_;
   std::exception_ptr failure_;
 };
