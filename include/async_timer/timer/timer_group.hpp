@@ -240,21 +240,27 @@ class timer_group {
 };
 
 /// Goes through the members that the group had when begin() was called; copies share that list.
+/// Gives each by value, since the list goes with the last iterator.
 class timer_group::iterator {
+  struct arrow {
+    timer_ref member;
+    timer_ref* operator->() noexcept { return &member; }
+  };
+
  public:
   using iterator_concept = std::forward_iterator_tag;
-  using iterator_category = std::forward_iterator_tag;
+  using iterator_category = std::input_iterator_tag;  // C++17 asks for true references
   using value_type = timer_ref;
   using difference_type = std::ptrdiff_t;
-  using pointer = const timer_ref*;
-  using reference = const timer_ref&;
+  using pointer = arrow;
+  using reference = timer_ref;
 
   iterator() = default;
   explicit iterator(std::vector<timer_ref> members)
       : members_(std::make_shared<const std::vector<timer_ref>>(std::move(members))) {}
 
   reference operator*() const { return (*members_)[at_]; }
-  pointer operator->() const { return &**this; }
+  pointer operator->() const { return {**this}; }
   iterator& operator++() {
     ++at_;
     return *this;
