@@ -303,9 +303,10 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(out_of_work());
 }
 
-TEST_CASE_FIXTURE(virtual_context,
-                  "2.22, 17.2 every: the value of a tick that was lost with its context is not taken "
-                  "for that of a later one") {
+TEST_CASE_FIXTURE(
+    virtual_context,
+    "2.22, 17.2 every: the value of a tick that was lost with its context is not taken "
+    "for that of a later one") {
   net::io_context elsewhere{1};
   bool fails = false;
   auto t = async_timer::every(1s, {.on_error = [] {}})([&]() -> net::awaitable<int> {
