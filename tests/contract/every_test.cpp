@@ -302,3 +302,33 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(calls == 5);
   CHECK(out_of_work());
 }
+
+TEST_CASE_FIXTURE(
+    virtual_context,
+    "2.22, 17.2 every: the value of a tick that was lost with its context is not taken "
+    "for that of a later one") {
+  net::io_context elsewhere{1};
+  bool fails = false;
+  auto t = async_timer::every(1s, {.on_error = [] {}})([&]() -> net::awaitable<int> {
+    if (fails) throw std::runtime_error("no such luck");
+    auto hop = net::post(net::bind_executor(elsewhere.get_executor(), net::use_awaitable));
+    co_await std::move(hop);
+    co_return 7;
+  });
+  {
+    virtual_context first;
+    t.start(first.io);
+    first.clock.run_until_idle();
+    CHECK(elsewhere.poll() == 1);  // its end is on its way home, and gets no further
+  }
+  CHECK_FALSE(t.is_running());
+  fails = true;
+  outcome<int> joined;
+  t.start(io);
+  t.join(into(joined));
+  clock.run_until_idle();
+  CHECK(joined.kind() == "no such luck");
+  CHECK(t.hit_count() == 0);
+  CHECK(t.failure_count() == 1);
+  CHECK(out_of_work());
+}

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -149,3 +150,63 @@ TEST_CASE_FIXTURE(virtual_context, "handlers: their allocator gets back what it 
   CHECK(memory.bytes == 0);
   CHECK(out_of_work());
 }
+
+#if !defined(BOOST_ASIO_NO_TS_EXECUTORS) && !defined(ASIO_NO_TS_EXECUTORS)
+TEST_CASE_FIXTURE(virtual_context,
+                  "9.8 handlers: on an io_context::strand they run there, and hold its work") {
+  net::io_context other;
+  net::io_context::strand strand{other};
+  timer<int> t{io, 1s, answer};
+  t.start();
+  auto feed = t.subscribe();
+  async_timer::timer_group group{io};
+  int calls = 0;
+  int strays = 0;
+  const auto bound = [&] {
+    return net::bind_executor(strand, [&](const std::exception_ptr&, const auto&...) {
+      ++calls;
+      strays += strand.running_in_this_thread() ? 0 : 1;
+    });
+  };
+  t.join(bound());
+  t.next(bound());
+  t.wait({.hits = 1}, bound());
+  t.trigger(bound());
+  feed.next(bound());
+  other.poll();
+  CHECK_FALSE(other.stopped());
+  CHECK(calls == 0);
+  clock.run_until_idle();
+  CHECK(calls == 0);
+  other.run();
+  CHECK(calls == 5);
+  t.cancel(bound());
+  group.wait(bound());
+  clock.run_until_idle();
+  other.restart();
+  other.run();
+  CHECK(calls == 7);
+  CHECK(strays == 0);
+  CHECK(out_of_work());
+}
+
+TEST_CASE_FIXTURE(virtual_context,
+                  "13.23, D9b handlers: on an io_context::strand they go with its context") {
+  timer<int> t{io, 1s, answer};
+  auto feed = t.subscribe();
+  const auto held = std::make_shared<int>(0);
+  {
+    net::io_context other;
+    net::io_context::strand strand{other};
+    feed.next(net::bind_executor(strand,
+                                 [held](const std::exception_ptr&, const std::optional<int>&) {}));
+    CHECK(held.use_count() == 2);
+  }
+  CHECK(held.use_count() == 1);
+  t.start();
+  clock.run_until_idle();
+  CHECK(t.hit_count() == 1);
+  t.request_stop();
+  CHECK(out_of_work());
+}
+#endif

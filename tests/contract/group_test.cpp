@@ -55,6 +55,10 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(*group.begin() != second);
   CHECK(members_of(group) == std::vector{first.ref(), second.ref()});
   static_assert(std::forward_iterator<timer_group::iterator>);
+  static_assert(std::is_same_v<std::iter_reference_t<timer_group::iterator>, timer_ref>);
+  const auto& kept = *group.begin();  // the list behind the iterator goes at once
+  CHECK(kept == first);
+  CHECK(group.begin()->delay() == 1s);
   const auto of_before = group.begin();
   group.add(std::move(stranger));
   CHECK(std::ranges::distance(group) == 3);
@@ -107,6 +111,25 @@ TEST_CASE_FIXTURE(
   CHECK(group.size() == 0);
   CHECK_FALSE(group.contains(t.ref()));
   clock.advance(0s);
+  auto& added = group.add(std::move(t));
+  clock.advance(0s);
+  CHECK(added.last_result() == 7);
+  end(*this, group);
+}
+
+TEST_CASE_FIXTURE(virtual_context,
+                  "20.3, 7.8 group: add that can't start a timer of every leaves it without "
+                  "executor, for another group") {
+  std::optional<net::io_context> gone(std::in_place, 1);
+  timer_group dead{*gone};
+  dead.start();
+  gone.reset();
+  auto t = async_timer::every(1s)([] { return 7; });
+  CHECK(thrown_by([&] { dead.add(std::move(t)); }) == "dispatch");
+  CHECK(dead.size() == 0);
+  CHECK_FALSE(t.get_executor());
+  timer_group group{io};
+  group.start();
   auto& added = group.add(std::move(t));
   clock.advance(0s);
   CHECK(added.last_result() == 7);
@@ -169,6 +192,25 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(entered);
   CHECK_FALSE(first.is_running());
   end(*this, group);
+}
+
+TEST_CASE_FIXTURE(
+    virtual_context,
+    "20.7 group: a scope whose body moves the group cancels its members all the same") {
+  std::optional<timer_group> group(std::in_place, io);
+  auto& only = group->add(timer{io, 1s, [] {}});
+  std::optional<timer_group> elsewhere;
+  bool ran = false;
+  auto body = [&]() -> net::awaitable<void> {
+    elsewhere.emplace(std::move(*group));
+    ran = only.is_running();
+    co_return;
+  };
+  spawn([&]() -> net::awaitable<void> { co_await async_timer::scoped(*group, body); });
+  CHECK(ran);
+  CHECK_FALSE(only.is_running());
+  CHECK_FALSE(elsewhere->is_running());
+  CHECK(out_of_work());
 }
 
 TEST_CASE_FIXTURE(virtual_context,

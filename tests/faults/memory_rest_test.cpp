@@ -15,45 +15,97 @@ using async_timer::timer;
 
 namespace {
 
+struct body_failed {};
+
+/// Is what became of a scope.
+struct scope_record {
+  int bodies = 0;
+  bool ended = false;  ///< it did, unless the completion that it waited for could not be posted
+  bool body_was_told = false;  ///< the error was that of the body
+};
+
+net::awaitable<void> failing_body(int& ran) {
+  ++ran;
+  throw body_failed();
+  co_return;
+}
 net::awaitable<void> short_body(int& ran) {
   ++ran;
   co_return;
 }
 /// Fails no allocation but its own: at both ends of a coroutine those of Asio come out of run().
-net::awaitable<void> use_scoped(timer<int>& t, int& ran, std::optional<spared_memory>& spared,
-                                counted_capture) {
+template <class Timer>
+net::awaitable<void> use_scoped(Timer& t, bool fails, scope_record& seen,
+                                std::optional<spared_memory>& spared, counted_capture) {
   struct spare_again {
     std::optional<spared_memory>& spared;
     ~spare_again() { spared.emplace(); }
   };
   spared.reset();
   const spare_again at_end{spared};
-  auto body = [&ran] { return short_body(ran); };
-  auto scope = async_timer::scoped(t, body);
-  co_await std::move(scope);
+  auto body = [&] { return fails ? failing_body(seen.bodies) : short_body(seen.bodies); };
+  try {
+    auto scope = async_timer::scoped(t, body);
+    co_await std::move(scope);
+  } catch (const body_failed&) {
+    seen.body_was_told = true;
+  } catch (...) {
+    seen.ended = true;
+    throw;
+  }
+  seen.ended = true;
+}
+
+/// Leaves no timer running, and tells the error of a body that failed, whatever else did.
+template <class Timer>
+void play_scope(stage& on, Timer& t, bool fails) {
+  scope_record seen;
+  std::optional<spared_memory> spared(std::in_place);
+  on.begin("scoped", [&](auto handler) {
+    net::co_spawn(on.io, use_scoped(t, fails, seen, spared, on.capture()), std::move(handler));
+  });
+  on.pass(1s);
+  CHECK(spared.has_value());  // the coroutine is over
+  spared.reset();
+  CHECK(seen.bodies <= 1);
+  if (seen.ended) CHECK(seen.body_was_told == (fails && seen.bodies == 1));
+  CHECK_FALSE(t.is_running());
 }
 
 }  // namespace
 
 TEST_CASE("no memory: scoped") {
-  fail_each(
-      [](stage& on) {
-        const auto t =
-            on.make([&] { return timer<int>(on.io, 1s, [c = on.capture()] { return 42; }); });
-        if (!t) return;
-        int ran = 0;
-        std::optional<spared_memory> spared(std::in_place);
-        on.begin("scoped", [&](auto handler) {
-          net::co_spawn(on.io, use_scoped(*t, ran, spared, on.capture()), std::move(handler));
-        });
-        on.pass(1s);
-        CHECK(spared.has_value());  // the coroutine has ended
-        spared.reset();
-        CHECK(ran <= 1);
-        on.calm();
-        on.expect_works(*t);
-      },
-      spared_for_asio::some);
+  for (const bool fails : {true, false}) {
+    fail_each(
+        [fails](stage& on) {
+          const auto t =
+              on.make([&] { return timer<int>(on.io, 1s, [c = on.capture()] { return 42; }); });
+          if (!t) return;
+          play_scope(on, *t, fails);
+          on.calm();
+          on.expect_works(*t);
+        },
+        spared_for_asio::some);
+  }
+}
+
+TEST_CASE("no memory: scoped, of a group") {
+  for (const bool fails : {true, false}) {
+    fail_each(
+        [fails](stage& on) {
+          std::unique_ptr<async_timer::timer_group> group;
+          {
+            const spared_memory ours;
+            group = std::make_unique<async_timer::timer_group>(on.io);
+            group->add(timer<int>(on.io, 1s, [c = on.capture()] { return 42; }));
+            group->add(timer<int>(on.io, 1s, [c = on.capture()] { return 43; }));
+          }
+          play_scope(on, *group, fails);
+          on.calm();
+          for (const auto& each : *group) CHECK_FALSE(each.is_running());
+        },
+        spared_for_asio::some);
+  }
 }
 
 TEST_CASE("no memory: every") {
@@ -73,6 +125,38 @@ TEST_CASE("no memory: every") {
     on.pass(2s);
     on.calm();
     if (!started) t->start(on.io);
+    on.expect_works(*t);
+  });
+}
+
+TEST_CASE("no memory: every that goes to another context, or stays where it was") {
+  fail_each([](stage& on) {
+    std::unique_ptr<virtual_context> former;
+    {
+      const spared_memory ours;
+      former = std::make_unique<virtual_context>();
+    }
+    // To sleep first takes a place in the wheel, so that a start may fail at its last step.
+    const auto t = on.make([&] {
+      return async_timer::every(1s, {.initial_delay = 1s})([c = on.capture()] { return 42; });
+    });
+    if (!t || !on.attempt([&] { t->start(former->io); })) return;
+    t->request_stop();
+    former->clock.run_until_idle();
+    const net::any_io_executor before = t->get_executor();
+    const bool moved = on.attempt([&] { t->start(on.io); });
+    CHECK(t->is_running() == moved);
+    CHECK((t->get_executor() == before) == !moved);
+    on.settle();
+    on.calm();
+    if (!moved) {
+      t->start();
+      former->clock.advance(1s);
+      CHECK(t->hit_count() == 1);
+      t->request_stop();
+      former->clock.run_until_idle();
+      t->start(on.io);
+    }
     on.expect_works(*t);
   });
 }

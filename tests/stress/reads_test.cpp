@@ -130,6 +130,32 @@ TEST_CASE("26.1, 26.2, 26.6, D36 reads from other threads are whole, ordered, an
   SUBCASE("published by reference") { read_while_it_ticks<text>(); }
 }
 
+TEST_CASE("26.6 of many timers with fixed_rate on many threads no tick is before the last one") {
+  // Each thread may reuse its own reading of the clock, so a timer has to go from one to another
+  // within a microsecond to show it.
+  constexpr std::size_t timers = 8;
+  constexpr int ticks = 50'000;
+  net::thread_pool pool(4);
+  std::atomic<int> wrong{0};
+  std::vector<std::unique_ptr<async_timer::timer<void>>> all(timers);
+  for (auto& each : all) {
+    each = std::make_unique<async_timer::timer<void>>(
+        pool.get_executor(), 0s,
+        [&wrong, &each, n = 0,
+         last = std::optional<std::chrono::steady_clock::time_point>()]() mutable {
+          const auto at = each->last_tick_at();
+          wrong += at < last ? 1 : 0;
+          last = at;
+          if (++n == ticks) throw async_timer::end_of_ticks{};
+        },
+        async_timer::timer_options{.mode = async_timer::mode::fixed_rate});
+  }
+  for (const auto& each : all) each->start();
+  for (const auto& each : all) get(each->wait(net::use_future));
+  pool.join();
+  CHECK(wrong.load() == 0);
+}
+
 TEST_CASE("26.3 set_delay from another thread: the next sleep uses it") {
   net::thread_pool pool(1);
   async_timer::timer<int> t{pool.get_executor(), 1ms, [] { return 1; }};

@@ -5,6 +5,7 @@
 
 #include <async_timer/net/asio.hpp>
 #include <typeinfo>
+#include <utility>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
 
@@ -128,6 +129,26 @@ inline net::execution_context& context_of(const net::any_io_executor& executor) 
 
 inline net::any_io_executor tracked(const net::any_io_executor& executor) {
   return net::prefer(executor, net::execution::outstanding_work.tracked);
+}
+
+/// Returns what counts as work of an executor: another form of it, or, for one of the Networking
+/// TS, as io_context::strand is, a guard over it.
+template <class Executor>
+auto work_of(const Executor& executor) {
+  if constexpr (net::execution::is_executor<Executor>::value) {
+    return net::prefer(executor, net::execution::outstanding_work.tracked);
+  } else {
+    return net::executor_work_guard<Executor>(executor);
+  }
+}
+
+template <class Function, class Executor>
+void post_as_work(const Executor& work, Function&& function) {
+  net::post(work, std::forward<Function>(function));
+}
+template <class Function, class Executor>
+void post_as_work(const net::executor_work_guard<Executor>& work, Function&& function) {
+  net::post(work.get_executor(), std::forward<Function>(function));
 }
 
 }  // namespace detail

@@ -109,8 +109,7 @@ class operation_with final : public Outcome {
   /// Is where the completion is posted: the handler's executor, unless that is nowhere.
   using home_type =
       std::conditional_t<is_nowhere<executor_type>, net::any_io_executor, executor_type>;
-  using work_type = std::decay_t<decltype(net::prefer(std::declval<const home_type&>(),
-                                                      net::execution::outstanding_work.tracked))>;
+  using work_type = std::decay_t<decltype(work_of(std::declval<const home_type&>()))>;
   using allocator_type = typename std::allocator_traits<
       net::associated_allocator_t<Handler>>::template rebind_alloc<operation_with>;
 
@@ -150,6 +149,8 @@ class operation_with final : public Outcome {
       return untracked(*work_);
     } else if constexpr (std::is_convertible_v<const executor_type&, net::any_io_executor>) {
       return net::any_io_executor(*executor_);
+    } else if constexpr (requires { executor_->context().get_executor(); }) {
+      return executor_->context().get_executor();  // an io_context::strand's
     } else {
       return {};
     }
@@ -165,7 +166,7 @@ class operation_with final : public Outcome {
     // A copy: the posted function may run, and free this object, before post() returns.
     const auto work = *work_;
     try {
-      net::post(work, completion<false>(this));
+      post_as_work(work, completion<false>(this));
     } catch (...) {
       // The function was destroyed unrun, which has freed the handler; there is no memory to tell.
     }
@@ -236,7 +237,7 @@ class operation_with final : public Outcome {
             "handler names none: bind one with bind_executor, or start the timer first");
       }
     }
-    work_.emplace(net::prefer(home(fallback), net::execution::outstanding_work.tracked));
+    work_.emplace(work_of(home(fallback)));
   }
 
   [[nodiscard]] home_type home(const net::any_io_executor& fallback) const {

@@ -81,16 +81,18 @@ class timer_core : public schedule_node, public base::from_slabs {
   }
 
   // --- lifecycle, from any thread
-  void start();
-  /// As above, for a caller with a lock: hands out what may call code of a user.
-  ///
-  /// @param fallback  the lane of a timer that has none yet
-  /// @return who waits for the stop signals; begin_signals() follows, without that lock
-  [[nodiscard]] base::ref_ptr<stop_watch> start(const base::ref_ptr<lane>& fallback,
-                                                std::exception_ptr& former_failure);
-  /// Ends a start; no effect without signals.
-  void begin_signals(const base::ref_ptr<stop_watch>& watch) const;
-  void start_on(base::ref_ptr<lane> where);
+  /// Is what a start is given and leaves behind; to be destroyed with no lock held, since what it
+  /// leaves may own what calls us then.
+  struct beginning {
+    base::ref_ptr<lane> where = nullptr;  ///< null: where the timer is; left: the lane not in use
+    bool is_fallback = false;             ///< `where` is for a timer that has no lane yet
+    std::exception_ptr former_failure = nullptr;  ///< left
+    base::ref_ptr<stop_watch> watch = nullptr;    ///< left: who waits for the stop signals
+  };
+  void start(base::ref_ptr<lane> where = nullptr);
+  /// Is start() in two steps, for a caller with a lock: the second one calls code of a user.
+  void begin_start(beginning& run);
+  void end_start(const beginning& run) const;
   void request_stop() noexcept;
   /// As request_stop(), but a target in flight ends its tick undisturbed.
   void request_graceful_stop() noexcept;
@@ -265,7 +267,8 @@ class timer_core : public schedule_node, public base::from_slabs {
   std::exception_ptr not_running(const char* what) const noexcept;
   static std::exception_ptr timed_out() noexcept;
   void check_startable() const;
-  base::ref_ptr<stop_watch> start_locked(std::exception_ptr& former_failure);
+  void start_locked(beginning& run);
+  void exchange_lane(base::ref_ptr<lane>& with) noexcept;
   bool request_stop_locked(flag how) noexcept;
   void trigger_locked() noexcept;
   bool begin_with_care() noexcept;

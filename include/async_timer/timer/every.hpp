@@ -36,7 +36,7 @@ class every_timer : public timer<target_value_t<Target>> {
   ///
   /// @param executor  may be another one for each run
   void start(const net::any_io_executor& executor) {
-    this->core().start_on(detail::lane_of(executor));
+    this->core().start(detail::lane_of(executor));
   }
   template <std::derived_from<net::execution_context> Context>
   void start(Context& context) {

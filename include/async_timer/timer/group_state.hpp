@@ -75,7 +75,8 @@ class start_of_member {
       return false;
     }
     try {
-      watch_ = member.start(fallback, former_failure_);
+      run_.where = fallback;
+      member.begin_start(run_);
       member_ = base::ref_ptr<timer_core>(&member);
       return true;
     } catch (const timer_already_running_error&) {
@@ -88,14 +89,13 @@ class start_of_member {
   /// Follows begin(), with no lock held.
   void end() const {
     if (member_) {
-      member_->begin_signals(watch_);
+      member_->end_start(run_);
     }
   }
 
  private:
-  std::exception_ptr former_failure_;  // may own what calls the group when destroyed
+  timer_core::beginning run_{.is_fallback = true};
   base::ref_ptr<timer_core> member_;
-  base::ref_ptr<stop_watch> watch_;
 };
 
 /// Is shared by the group's handle and by operations that were not initiated yet.
@@ -208,6 +208,13 @@ class group_state {
     return all;
   }
 
+  /// Makes the group inactive and requests the stop of its members, which needs no memory.
+  void request_stop() noexcept {
+    for (std::size_t index = 0; const auto member = stopped_member(index); ++index) {
+      member->request_stop();
+    }
+  }
+
   /// Destroys the members, which stops them.
   void close() noexcept {
     decltype(members_) gone;
@@ -237,6 +244,13 @@ class group_state {
   }
 
  private:
+  /// Gives a member of an inactive group; null behind the last one.
+  base::ref_ptr<timer_core> stopped_member(std::size_t index) noexcept {
+    const std::scoped_lock lock(mutex_);
+    active_ = false;
+    return base::ref_ptr<timer_core>(index < members_.size() ? &members_[index]->core() : nullptr);
+  }
+
   const std::string name_;
   const base::ref_ptr<lane> lane_;
   mutable base::word_lock mutex_;

@@ -45,6 +45,8 @@ struct scope_of {
     timer.start();
     return nullptr;
   }
+  /// Precedes leave(), which may find no memory.
+  static void request_stop(Timer& timer) noexcept { timer.request_stop(); }
   template <class CompletionToken>
   static auto leave(Timer& timer, CompletionToken&& token) {
     return timer.cancel(std::forward<CompletionToken>(token));
@@ -71,12 +73,19 @@ net::awaitable<Result> run_scoped(Timer& timer, Body body) {
   } catch (...) {
     failure = std::current_exception();
   }
+  scope.request_stop(timer);
   // A caller that was cancelled would not get past the next co_await, nor wait for the clean-up.
   const bool throws_if_cancelled = co_await net::this_coro::throw_if_cancelled();
   co_await net::this_coro::throw_if_cancelled(false);
-  auto stop =
-      scope.leave(timer, net::bind_cancellation_slot(net::cancellation_slot(), net::use_awaitable));
-  co_await std::move(stop);
+  try {
+    auto stop = scope.leave(
+        timer, net::bind_cancellation_slot(net::cancellation_slot(), net::use_awaitable));
+    co_await std::move(stop);
+  } catch (...) {
+    if (!failure) {
+      failure = std::current_exception();
+    }
+  }
   co_await net::this_coro::throw_if_cancelled(throws_if_cancelled);
   if (failure) {
     std::rethrow_exception(failure);
@@ -97,6 +106,7 @@ net::awaitable<Result> run_scoped(Timer& timer, Body body) {
 /// @param body   returns an `awaitable`; a named one is copied
 /// @return an `awaitable` of the body's result. It throws timer_already_running_error if the timer
 ///   runs already, then without running the body; and whatever the body throws, after the clean-up.
+///   Without memory to wait for the clean-up the timer is stopped nevertheless.
 /// @par Cancellation
 ///   reaches the body; the clean-up is always waited for.
 /// @par Example

@@ -166,6 +166,9 @@ class async_core final : public target_core<Target>, private async_job {
   }
 
   void job_lost() noexcept override {
+    if constexpr (!answers_void()) {
+      value_.reset();  // or a later tick that fails would find it
+    }
     leave_runner();
     this->my_scheduler().lost(*this);
   }

@@ -240,21 +240,27 @@ class timer_group {
 };
 
 /// Goes through the members that the group had when begin() was called; copies share that list.
+/// Gives each by value, since the list goes with the last iterator.
 class timer_group::iterator {
+  struct arrow {
+    timer_ref member;
+    timer_ref* operator->() noexcept { return &member; }
+  };
+
  public:
   using iterator_concept = std::forward_iterator_tag;
-  using iterator_category = std::forward_iterator_tag;
+  using iterator_category = std::input_iterator_tag;  // C++17 asks for true references
   using value_type = timer_ref;
   using difference_type = std::ptrdiff_t;
-  using pointer = const timer_ref*;
-  using reference = const timer_ref&;
+  using pointer = arrow;
+  using reference = timer_ref;
 
   iterator() = default;
   explicit iterator(std::vector<timer_ref> members)
       : members_(std::make_shared<const std::vector<timer_ref>>(std::move(members))) {}
 
   reference operator*() const { return (*members_)[at_]; }
-  pointer operator->() const { return &**this; }
+  pointer operator->() const { return {**this}; }
   iterator& operator++() {
     ++at_;
     return *this;
@@ -279,13 +285,22 @@ template <std::derived_from<timer_group> Group>
 struct scope_of<Group> {
   /// Gives the error if a member could not be started; then leave() stops those that were.
   std::exception_ptr enter(Group& group, const net::any_io_executor&) {
-    failure_ = group.state().start(true, started_);
+    state_ = group.shared_state();
+    failure_ = state_->start(true, started_);
     return failure_;
   }
 
+  void request_stop(Group&) const noexcept {
+    if (!failure_) {
+      state_->request_stop();
+    }
+    for (const auto& member : started_) {
+      member->request_stop();
+    }
+  }
   template <class CompletionToken>
-  auto leave(Group& group, CompletionToken&& token) {
-    initiate_group_stop stop{group.shared_state(), std::nullopt};
+  auto leave(Group&, CompletionToken&& token) {
+    initiate_group_stop stop{state_, std::nullopt};
     if (failure_) {
       stop.only = std::move(started_);
     }
@@ -293,6 +308,7 @@ struct scope_of<Group> {
   }
 
  private:
+  std::shared_ptr<group_state> state_;  // the body may move the group
   timer_cores started_;
   std::exception_ptr failure_;
 };

@@ -12,45 +12,39 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 
 namespace detail {
 
-inline void timer_core::start() {
-  std::exception_ptr former_failure;  // may own what calls us when destroyed: not under the lock
-  base::ref_ptr<stop_watch> watch;
-  {
-    const std::scoped_lock lock(lock_);
-    check_startable();
-    watch = start_locked(former_failure);
-  }
-  begin_signals(watch);
+inline void timer_core::start(base::ref_ptr<lane> where) {
+  beginning run{.where = std::move(where)};
+  begin_start(run);
+  end_start(run);
 }
 
-inline base::ref_ptr<stop_watch> timer_core::start(const base::ref_ptr<lane>& fallback,
-                                                   std::exception_ptr& former_failure) {
+inline void timer_core::begin_start(beginning& run) {
   const std::scoped_lock lock(lock_);
   check_startable();
-  if (node_lane() == nullptr) {
-    set_node_lane(base::ref_ptr<lane>(fallback).detach());
+  const bool moves = run.where && !(run.is_fallback && node_lane() != nullptr);
+  if (moves) {
+    exchange_lane(run.where);
   }
-  return start_locked(former_failure);
+  try {
+    start_locked(run);
+  } catch (...) {
+    if (moves) {
+      exchange_lane(run.where);
+    }
+    throw;
+  }
 }
 
-inline void timer_core::begin_signals(const base::ref_ptr<stop_watch>& watch) const {
-  if (watch) {
-    watch->begin(executor());
+inline void timer_core::end_start(const beginning& run) const {
+  if (run.watch) {
+    run.watch->begin(executor());
   }
 }
 
-inline void timer_core::start_on(base::ref_ptr<lane> where) {
-  base::ref_ptr<lane> former;
-  std::exception_ptr former_failure;
-  base::ref_ptr<stop_watch> watch;
-  {
-    const std::scoped_lock lock(lock_);
-    check_startable();
-    former = base::ref_ptr<lane>::adopt(node_lane());
-    set_node_lane(where.detach());
-    watch = start_locked(former_failure);
-  }
-  begin_signals(watch);
+inline void timer_core::exchange_lane(base::ref_ptr<lane>& with) noexcept {
+  lane* const former = node_lane();
+  set_node_lane(with.detach());
+  with = base::ref_ptr<lane>::adopt(former);
 }
 
 inline void timer_core::check_startable() const {
@@ -67,15 +61,12 @@ inline void timer_core::check_startable() const {
   }
 }
 
-/// Gives who waits for the stop signals of the new run, if it has any, to begin with no lock held.
-inline base::ref_ptr<stop_watch> timer_core::start_locked(std::exception_ptr& former_failure) {
+/// Changes nothing if it throws. Who waits for stop signals is to begin with no lock held.
+inline void timer_core::start_locked(beginning& run) {
   if (node_lane() == nullptr) {
     throw threadsafe_dispatch_error("the timer has no executor yet: call start(executor)");
   }
   scheduler& clock = my_scheduler();
-  if (cold_ && cold_->jitter > 0 && !cold_->random) {
-    cold_->random.emplace(clock.next_seed());
-  }
   base::ref_ptr<stop_watch> watch;
   if (cold_ && cold_->runs_once) {
     watch = base::ref_ptr<stop_watch>::adopt(new stop_watch(*this, *node_lane(), cold_->stop_on));
@@ -88,7 +79,10 @@ inline base::ref_ptr<stop_watch> timer_core::start_locked(std::exception_ptr& fo
   // Nothing throws from here on; whoever already calls this node waits for the lock.
   pacemaker_ = fresh;
   if (cold_) {
-    former_failure = std::exchange(cold_->sticky_failure, nullptr);
+    run.former_failure = std::exchange(cold_->sticky_failure, nullptr);
+    if (cold_->jitter > 0 && !cold_->random) {
+      cold_->random.emplace(clock.next_seed());
+    }
   }
   if (watch) {
     cold_->stop_on = {};
@@ -99,7 +93,7 @@ inline base::ref_ptr<stop_watch> timer_core::start_locked(std::exception_ptr& fo
   }
   add_ref();
   set_state((state() & lasting) | ever_started | scheduled | first_tick | (watch ? arming : 0U));
-  return watch;
+  run.watch = std::move(watch);
 }
 
 inline void timer_core::begin_ticking() noexcept {

@@ -22,7 +22,15 @@ inline core::time_point timer_core::tick_time() const noexcept {
     return my_scheduler().is_virtual() ? my_scheduler().now() : cold_->own_pace->now();
   }
   // A fixed delay counts from the end of the target, so there every nanosecond is owed.
-  return (flags & fixed_rate) != 0 ? my_scheduler().recently() : my_scheduler().now();
+  if ((flags & fixed_rate) != 0) {
+    const auto recent = my_scheduler().recently();
+    // What this thread read last may be older than the tick before, which another one counted.
+    if (recent.time_since_epoch().count() >= last_tick_at_.load(std::memory_order_relaxed))
+        [[likely]] {
+      return recent;
+    }
+  }
+  return my_scheduler().now();
 }
 
 inline bool timer_core::begin_tick() noexcept {
