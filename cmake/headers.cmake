@@ -34,6 +34,7 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/net/errors.hpp
     include/async_timer/net/executor.hpp
     include/async_timer/net/inline_executor.hpp
+    include/async_timer/net/inside_context.hpp
     include/async_timer/net/operation.hpp
     include/async_timer/net/parking_place.hpp
     include/async_timer/net/reserved_memory.hpp

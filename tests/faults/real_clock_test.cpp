@@ -6,6 +6,7 @@
 #include <new>
 #include <optional>
 
+#include "support/faulty_executor.hpp"
 #include "support/fixture.hpp"
 #include "support/memory.hpp"
 
@@ -64,4 +65,30 @@ TEST_CASE("real clock: whichever allocation fails, the ticks go on or the run en
       }
     }
   }
+}
+
+TEST_CASE(
+    "real clock: it drives ticks and deadlines where there are only executors of a user's own") {
+  net::io_context io;
+  faulty_executor::faults none;
+  const net::any_io_executor executor = faulty_executor(io, none);
+  timer<int> slow{executor, 1h, [] { return 1; }, {.initial_delay = 1h}};
+  timer<int>* self = nullptr;
+  bool is_late = false;
+  timer<int> t{executor, 300us, [&] {
+                 if (self->hit_count() >= 2 && is_late) self->request_stop();
+                 return 1;
+               }};
+  self = &t;
+  slow.start();
+  t.start();
+  slow.wait({.hits = 1, .timeout = 1ms},
+            [&](const std::exception_ptr& error, const std::optional<int>&) {
+              CHECK(kind_of(error) == "timeout");
+              is_late = true;
+              slow.request_stop();
+            });
+  io.run();
+  CHECK(is_late);
+  CHECK(t.hit_count() >= 3);
 }

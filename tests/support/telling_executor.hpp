@@ -1,4 +1,5 @@
-// An executor of a user, over an io_context, that calls the test when it is asked for its context.
+// An executor of a user, over an io_context, that calls the test when it is asked for its context,
+// and when it is given a function.
 #ifndef ASYNC_TIMER_TESTS_SUPPORT_TELLING_EXECUTOR_HPP
 #define ASYNC_TIMER_TESTS_SUPPORT_TELLING_EXECUTOR_HPP
 
@@ -13,6 +14,7 @@ class telling_executor {
  public:
   struct calls {
     std::function<void()> at_query = [] {};
+    std::function<void()> at_execute = [] {};
   };
 
   telling_executor(net::io_context& io, calls& to) noexcept : io_(&io), to_(&to) {}
@@ -29,6 +31,7 @@ class telling_executor {
 
   template <class Function>
   void execute(Function&& function) const {
+    to_->at_execute();
     net::post(io_->get_executor(), std::forward<Function>(function));
   }
 

@@ -1,11 +1,10 @@
-// Memory taken ahead for one function on its way through an executor, and a post that uses it: what
-// keeps a scheduler going must not fail when there is no memory.
+// Memory taken ahead for one function on its way through an executor: what keeps a scheduler going
+// must not fail when there is no memory.
 #ifndef ASYNC_TIMER_NET_RESERVED_MEMORY_HPP
 #define ASYNC_TIMER_NET_RESERVED_MEMORY_HPP
 
 #include <async_timer/base/ref_ptr.hpp>
 #include <async_timer/net/asio.hpp>
-#include <async_timer/net/executor.hpp>
 #include <atomic>
 #include <cstddef>
 #include <memory>
@@ -63,19 +62,6 @@ class reserved_allocator {
  private:
   base::ref_ptr<reserved_memory> from_;
 };
-
-/// Posts to a context's own executor. Only if that is an io_context's or a thread_pool's will it
-/// ask the function's allocator and nobody else: type-erased executors take memory of their own.
-template <class Function>
-void post_to_context(const net::any_io_executor& own, Function&& function) {
-  if (const auto* io = executor_target<net::io_context::executor_type>(own)) {
-    net::post(*io, std::forward<Function>(function));
-  } else if (const auto* pool = executor_target<net::thread_pool::executor_type>(own)) {
-    net::post(*pool, std::forward<Function>(function));
-  } else {
-    net::post(own, std::forward<Function>(function));
-  }
-}
 
 }  // namespace detail
 

@@ -1,8 +1,9 @@
 // One scheduler for each execution context: the wheel, and the one steady_timer that drives it.
-// A turn is a handler on the context's own executor: it collects what is due, re-arms the driver,
-// and then runs at most a batch of nodes, one by one, with no lock held. While more are ready than
-// the one that runs, another turn is posted: it goes on where this one ends, or, on a context run
-// by many threads, takes over at once, so that a slow target delays no other timer.
+// A turn is a handler of the context's own, never of a user's executor: it collects what is due,
+// re-arms the driver, and then runs at most a batch of nodes, one by one, with no lock held. While
+// more are ready than the one that runs, another turn is posted: it goes on where this one ends,
+// or, on a context run by many threads, takes over at once, so that a slow target delays no other
+// timer.
 #ifndef ASYNC_TIMER_SCHEDULER_SCHEDULER_HPP
 #define ASYNC_TIMER_SCHEDULER_SCHEDULER_HPP
 
@@ -19,6 +20,7 @@
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/errors.hpp>
 #include <async_timer/net/executor.hpp>
+#include <async_timer/net/inside_context.hpp>
 #include <async_timer/net/reserved_memory.hpp>
 #include <async_timer/net/tagged_executor.hpp>
 #include <async_timer/scheduler/lane.hpp>
@@ -41,11 +43,16 @@ namespace detail {
 inline constexpr const char* context_is_gone =
     "the timer's execution context has been destroyed: start it on a living executor";
 
+/// Returns what is below all strands and tags of an executor.
+inline net::any_io_executor executor_beneath(const net::any_io_executor& executor) {
+  return untracked(innermost_executor(untagged(innermost_executor(untracked(executor)))));
+}
+
 class scheduler : public std::enable_shared_from_this<scheduler> {
  public:
-  explicit scheduler(net::any_io_executor own)
-      : wheel_(std::in_place, time_.now()),
-        own_(std::move(own)),
+  explicit scheduler(net::execution_context& context)
+      : context_(&context),
+        wheel_(std::in_place, time_.now()),
         turn_memory_(base::ref_ptr<reserved_memory>::adopt(new reserved_memory)),
         seeds_(std::random_device{}()) {
     stop_outcome();  // made now, so that no stop lacks the memory for it
@@ -54,6 +61,9 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   [[nodiscard]] core::time_point now() const noexcept { return time_.now(); }
   [[nodiscard]] bool is_virtual() const noexcept { return time_.is_virtual(); }
   [[nodiscard]] core::time_point recently() const noexcept { return time_.recently(); }
+
+  /// Tells the context's own executor; no effect if it is another one, or known already.
+  void know_own(const net::any_io_executor& own) noexcept;
 
   /// Finds or makes the lane of an executor of this context.
   ///
@@ -124,7 +134,7 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
     std::shared_ptr<scheduler> self;
     allocator_type memory;
     [[nodiscard]] allocator_type get_allocator() const noexcept { return memory; }
-    void operator()() const { self->turn(true); }
+    void operator()(const error_code& = {}) const { self->turn(true); }
   };
   struct driver_wait {
     std::shared_ptr<scheduler> self;
@@ -167,6 +177,7 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
     }
   }
 
+  net::execution_context* const context_;  ///< is gone once this is dead
   time_source time_;
   mutable base::word_lock mutex_;
   std::optional<core::timing_wheel> wheel_;  ///< always there; anew for virtual time
@@ -174,8 +185,8 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   ready_queue later_;                        ///< for the next one
   core::wake_policy wake_policy_;
   core::delay_histogram delays_;
-  net::any_io_executor own_;
-  std::optional<net::steady_timer> driver_;  ///< made when first armed: never in virtual time
+  net::any_io_executor own_;             ///< the context's own; empty until one of its own turns up
+  std::optional<context_timer> driver_;  ///< made when first armed: never in virtual time
   const base::ref_ptr<reserved_memory> turn_memory_;
   core::time_point driver_due_ = core::time_point::max();
   std::uint64_t driver_generation_ = 0;
@@ -211,7 +222,7 @@ class scheduler::carried {
       (*self_.*Drop)(*node_);
     }
   }
-  void operator()() { (*self_.*Arrive)(*std::exchange(node_, nullptr)); }
+  void operator()(const error_code& = {}) { (*self_.*Arrive)(*std::exchange(node_, nullptr)); }
 
  private:
   std::shared_ptr<scheduler> self_;

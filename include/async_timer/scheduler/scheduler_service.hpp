@@ -33,18 +33,18 @@ class scheduler_service final : public net::execution_context::service {
   ///   timers, sockets and the like need not look for them between any two handlers
   static std::shared_ptr<scheduler> of(const net::any_io_executor& executor,
                                        bool virtual_time = false) {
-    auto own = untracked(innermost_executor(untagged(innermost_executor(untracked(executor)))));
-    auto& context = context_of(own);
+    const auto beneath = executor_beneath(executor);
+    auto& context = context_of(beneath);
     if (!net::has_service<scheduler_service>(context)) {
       // Services are shut down newest first. What strands and timers hold must outlast ours, which
       // would take their dropped handlers for lost ticks otherwise.
-      net::make_strand(own);
+      net::make_strand(inside_context(context));
       if (!virtual_time) {
-        net::steady_timer{own};
+        context_timer{inside_context(context)};
       }
     }
     auto& service = net::use_service<scheduler_service>(context);
-    return service.get(std::move(own));
+    return service.get(beneath);
   }
 
   /// As of(), but asks the context only when this thread's last call was for another one.
@@ -67,13 +67,17 @@ class scheduler_service final : public net::execution_context::service {
   /// Makes all answers of near() stale: another context may get this one's address.
   static void forget() noexcept { age_.fetch_add(1, std::memory_order_acq_rel); }
 
-  std::shared_ptr<scheduler> get(net::any_io_executor own) {
+  std::shared_ptr<scheduler> get(const net::any_io_executor& beneath) {
     const std::scoped_lock lock(mutex_);
     if (scheduler_ == nullptr) {
       if (is_shut_down_) {
         throw threadsafe_dispatch_error(context_is_gone);
       }
-      scheduler_ = std::make_shared<scheduler>(std::move(own));
+      scheduler_ = std::make_shared<scheduler>(context());
+    }
+    if (!knows_own_ && is_context_executor(beneath)) {
+      scheduler_->know_own(beneath);
+      knows_own_ = true;
     }
     return scheduler_;
   }
@@ -95,6 +99,7 @@ class scheduler_service final : public net::execution_context::service {
 
   base::word_lock mutex_;
   std::shared_ptr<scheduler> scheduler_;
+  bool knows_own_ = false;
   bool is_shut_down_ = false;
 };
 

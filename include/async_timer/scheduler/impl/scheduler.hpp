@@ -243,19 +243,21 @@ inline void scheduler::deliver(schedule_node& node) noexcept {
 }
 
 inline void scheduler::lost(schedule_node& node) noexcept {
-  net::any_io_executor executor;
+  net::any_io_executor own;
+  bool dead = false;
   {
     const lock_type lock(mutex_);
-    executor = own_;
+    own = own_;
+    dead = dead_;
   }
   // A context that goes away drops handlers before it shuts this down. Then it drops this one, too,
   // but later.
   carried<&scheduler::tell_lost, &scheduler::tell_lost> news(shared_from_this(), node);
-  if (!executor) {
+  if (dead) {
     return;
   }
   try {
-    net::post(executor, std::move(news));
+    post_to_context(*context_, own, std::move(news));
   } catch (...) {
     // No memory: the node was told when the function was destroyed.
   }
@@ -329,11 +331,12 @@ inline void scheduler::post_turn() noexcept {
     return;
   }
   try {
-    post_to_context(own_, posted_turn{shared_from_this(), reserved_allocator<void>(turn_memory_)});
+    post_to_context(*context_, own_,
+                    posted_turn{shared_from_this(), reserved_allocator<void>(turn_memory_)});
     turn_posted_ = true;
   } catch (...) {
-    // No memory, and neither an io_context nor a thread_pool: the next call of anybody, or the
-    // driver, tries again.
+    // No memory for Asio's list of timers, as its own executor is not known: the next call of
+    // anybody, or the driver, tries again.
   }
 }
 
@@ -367,7 +370,7 @@ inline void scheduler::arm_driver() noexcept {
   driver_due_ = core::time_point::max();  // the former wait ends here, whatever comes of this one
   try {
     if (!driver_) {
-      driver_.emplace(own_);
+      driver_.emplace(inside_context(*context_));
     }
     driver_->expires_at(std::chrono::time_point_cast<std::chrono::steady_clock::duration>(due));
     driver_->async_wait(driver_wait{shared_from_this(), ++driver_generation_});

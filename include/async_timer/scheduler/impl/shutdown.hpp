@@ -10,15 +10,27 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 
 namespace detail {
 
+inline void scheduler::know_own(const net::any_io_executor& own) noexcept {
+  const lock_type lock(mutex_);
+  if (!dead_ && !own_ && is_context_executor(own)) {
+    own_ = own;
+  }
+}
+
 inline base::ref_ptr<lane> scheduler::lane_for(const net::any_io_executor& given) {
+  bool knows_own = false;
   {
     const lock_type lock(mutex_);
     check_alive();
+    knows_own = static_cast<bool>(own_);
     if (const auto& latest = recent_lanes_.front(); latest && latest->executor_ == given) {
       return latest;
     }
   }
   auto executor = untracked(untagged(given));
+  if (!knows_own) {
+    know_own(executor_beneath(executor));
+  }
   base::ref_ptr<lane> evicted;
   const lock_type lock(mutex_);
   check_alive();
