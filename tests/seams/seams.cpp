@@ -27,7 +27,7 @@ static_assert(requires(detail::timer_core& core) {
 });
 // `every` binds the executor at start.
 static_assert(requires(detail::timer_core& core, async_timer::base::ref_ptr<detail::lane> lane) {
-  core.start_on(lane);
+  core.start(lane);
 });
 
 // Hooks at delivery and at the end of a run: what a tick passes through, once, in a typed core.
