@@ -109,6 +109,9 @@ class reference {
   void arm(timer_state& t);
   /// @param failure  0: the run ends normally
   void begin_end(timer_state& t, std::int64_t failure);
+  void go_on_ending(timer_state& t, std::int64_t failure);
+  /// The first that is seen of an end that was held back: its signals have been let go.
+  void resume_end(timer_state& t);
   void finish(timer_state& t);
   bool end_is_due(const timer_state& t) const;
   void release_signals(timer_state& t);
@@ -121,6 +124,7 @@ class reference {
   /// Gives the step that an event is to match, or null; passes over those that need not come.
   step* awaited_step(act what, int timer);
   bool pass_over(const step& s);
+  void pass_over_all_but(const record& told);
   bool nothing_awaited(const char* event);
 
   // --- operations

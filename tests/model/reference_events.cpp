@@ -153,6 +153,7 @@ void reference::take(const step& next) {
 
 /// Some events need not come: with jitter it is open whether there is a skip, or a sleep at all.
 bool reference::pass_over(const step& s) {
+  if (s.need_not_come) return true;
   auto& due = timers_[index(s.timer)].due;
   if (s.what == act::tell_skip) {
     return due.keep([](const candidate& c) { return c.skipped == 0; });
@@ -161,6 +162,13 @@ bool reference::pass_over(const step& s) {
     return due.keep([this](const candidate& c) { return c.from <= now_; });
   }
   return false;
+}
+
+void reference::pass_over_all_but(const record& told) {
+  while (!agenda_.empty() && agenda_.back().need_not_come && agenda_.back().told != told) {
+    agenda_.pop_back();
+    proceed();
+  }
 }
 
 step* reference::awaited_step(act what, int timer) {
@@ -210,6 +218,15 @@ std::string skip_detail(const candidate& c) {
 
 void reference::logged(const record& told) {
   log_inside_ = -1;
+  pass_over_all_but(told);
+  if (agenda_.empty()) {
+    const auto tells = [&](const timer_state& t) {
+      return t.is_held_back && t.held_failure != 0 && !t.made.has_on_error &&
+             told.event == "async_timer.target_exception" && told.name == t.made.name;
+    };
+    const auto ends = std::find_if(timers_.begin(), timers_.end(), tells);
+    if (ends != timers_.end()) resume_end(*ends);
+  }
   if (agenda_.empty()) settle_for_log(told);
   if (told.event == "async_timer.fixed_rate_skip") {
     if (const step* const first = awaited_step(act::tell_skip, -1)) {
@@ -235,10 +252,12 @@ void reference::logged(const record& told) {
 
 void reference::called_back(bool on_stop, int timer, std::int64_t failure) {
   auto& t = timers_[index(timer)];
+  pass_over_all_but({});
   if (on_stop && agenda_.empty() && t.at == phase::sleeping && end_is_due(t)) {
     begin_end(t, 0);
     proceed();
   }
+  if (agenda_.empty()) resume_end(t);
   const auto what = on_stop ? act::call_on_stop : act::call_on_error;
   const step* const first = awaited_step(what, timer);
   if (first == nullptr) {
@@ -251,6 +270,7 @@ void reference::called_back(bool on_stop, int timer, std::int64_t failure) {
 void reference::slept(int timer, nanos duration) {
   auto& t = timers_[index(timer)];
   const nanos due = later(now_, duration);
+  pass_over_all_but({});
   if (agenda_.empty()) {  // the initial delay
     const bool known = t.at == phase::sleeping && !t.sleep_noted && !t.stop_requested;
     if (!known || duration <= 0 || !t.due.fix(due)) {

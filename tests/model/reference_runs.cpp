@@ -173,13 +173,29 @@ void reference::arm(timer_state& t) {
 void reference::begin_end(timer_state& t, std::int64_t failure) {
   const bool is_cancellation = failure == aborted && t.stop_requested;  // D7
   if (is_cancellation) failure = 0;
-  const int id = id_of(t);
   t.at = phase::ending;
   if (failure != 0) {
     t.sticky_failure = t.last_failure = failure;
     t.last_failure_at = now_;
     ++t.failure_count;
   }
+  if (t.made.has_signals) {  // 15.1
+    release_signals(t);
+    t.is_held_back = true;
+    t.held_failure = failure;
+  } else {
+    go_on_ending(t, failure);
+  }
+}
+
+void reference::resume_end(timer_state& t) {
+  if (!std::exchange(t.is_held_back, false)) return;
+  go_on_ending(t, t.held_failure);
+  proceed();
+}
+
+void reference::go_on_ending(timer_state& t, std::int64_t failure) {
+  const int id = id_of(t);
   const auto waiters = t.waiters;
   for (const int waiting : waiters) {
     auto& o = ops_[index(waiting)];
@@ -194,7 +210,6 @@ void reference::begin_end(timer_state& t, std::int64_t failure) {
     }
     t.claimed.push_back(waiting);
   }
-  release_signals(t);
   const auto threw = [&](const char* callback) {
     return step{
         act::tell_log, id, -1, 0, {"async_timer.callback_exception", t.made.name, callback}};
@@ -268,15 +283,11 @@ void reference::signal_finished(int timer, std::int64_t failure) {
 void reference::signal_done(timer_state& t, std::int64_t failure) {
   if (t.signals != watch::armed) return;
   release_signals(t);
-  const int id = id_of(t);
-  std::vector<step> steps{{act::stop_gracefully, id}};
-  if (failure > 0) {
-    const record told{"async_timer.cancel_aws_raised", t.made.name, ""};
-    steps.insert(steps.begin(), {act::tell_log, -1, -1, 0, told});
-    put_first(std::move(steps));
-  } else {
-    stop(t, false);
-  }
+  if (failure <= 0) return stop(t, false);
+  step tells{act::tell_log, -1, -1, 0, {"async_timer.cancel_aws_raised", t.made.name, ""}};
+  // The run may have ended already, and wait for its signals to be let go: then nobody listens.
+  tells.need_not_come = t.at == phase::sleeping && end_is_due(t);
+  put_first({std::move(tells), {act::stop_gracefully, id_of(t)}});
 }
 
 void reference::release_signals(timer_state& t) {

@@ -112,6 +112,8 @@ struct timer_state {
   std::int64_t last_failure = 0;
   nanos last_failure_at = 0;
   std::int64_t sticky_failure = 0;
+  bool is_held_back = false;  ///< its end waits until its stop signals have been let go
+  std::int64_t held_failure = 0;
   std::vector<outcome> lasts_of_instant;  ///< the last value before this instant, and those of it
 
   std::vector<int> waiters;
@@ -172,6 +174,7 @@ struct step {
   int subject = -1;  ///< a feed, an operation
   std::int64_t code = 0;
   record told{};
+  bool need_not_come = false;
 };
 
 }  // namespace model
