@@ -109,8 +109,8 @@ inline void stop_watch::let_go() noexcept {
     return;
   }
   const auto signals = std::exchange(signals_, {});
-  for (std::size_t i = 0; i < armed_.size(); ++i) {
-    armed_[i]->cancel();
+  for (const auto& each : armed_) {
+    each->cancel();
   }
   rounds_left_ = most_rounds;
   await_armed();
