@@ -108,10 +108,10 @@ inline void stop_watch::let_go() noexcept {
   if (std::exchange(is_letting_go_, true)) {
     return;
   }
-  const auto signals = std::exchange(signals_, {});
   for (const auto& each : armed_) {
     each->cancel();
   }
+  signals_ = {};  // what they captured goes before the run is over
   rounds_left_ = most_rounds;
   await_armed();
 }
