@@ -8,11 +8,13 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <utility>
 
 #include "support/faulty_executor.hpp"
 #include "support/fixture.hpp"
+#include "support/telling_executor.hpp"
 #include "support/text.hpp"
 
 using namespace test;
@@ -38,6 +40,33 @@ class unwilling {
  private:
   std::string* log_;
   std::function<void()> end_;
+};
+
+/// Is a timer that follows one of another context, and can lose its own.
+struct two_contexts {
+  virtual_context elsewhere;
+  async_timer::timer<void> leader{
+      elsewhere.io, 1s, [] { throw std::runtime_error("broken"); }, {.on_error = [] {}}};
+  std::unique_ptr<virtual_context> here = std::make_unique<virtual_context>();
+  int stops = 0;
+  async_timer::timer<void> follower{
+      here->io, 1s, [] {}, {.on_stop = [this] { ++stops; }, .stop_on = stop_when(leader)}};
+
+  /// Stands for another thread that does this, and the context goes, while the follower is told.
+  template <class Function>
+  void while_told(Function elsewhere_meanwhile) {
+    leader.start();
+    follower.start();
+    here->clock.advance(1s);
+    REQUIRE(follower.is_running());
+    const log_recorder restores_the_default;
+    async_timer::set_log_sink([&](const async_timer::log_record&) {
+      if (here) elsewhere_meanwhile();
+    });
+    elsewhere.clock.advance(0s);
+    CHECK(here == nullptr);
+    CHECK(elsewhere.out_of_work());
+  }
 };
 
 }  // namespace
@@ -116,32 +145,22 @@ TEST_CASE_FIXTURE(
   CHECK(out_of_work());
 }
 
-TEST_CASE(
-    "18.4, D27 stop_on: the context may go, its run being over, while a signal of another "
-    "one is being told") {
-  virtual_context elsewhere;
-  async_timer::timer<void> other{
-      elsewhere.io, 1s, [] { throw std::runtime_error("broken"); }, {.on_error = [] {}}};
-  auto here = std::make_unique<virtual_context>();
-  int stops = 0;
-  async_timer::timer<void> t{
-      here->io, 1s, [] {}, {.on_stop = [&] { ++stops; }, .stop_on = stop_when(other)}};
-  other.start();
-  t.start();
-  here->clock.advance(1s);
-  REQUIRE(t.is_running());
-  const log_recorder restores_the_default;
-  // Stands for another thread that ends the run and destroys the context at this very moment.
-  async_timer::set_log_sink([&](const async_timer::log_record&) {
-    if (here == nullptr) return;
-    t.request_stop();
+TEST_CASE_FIXTURE(two_contexts,
+                  "18.4, D27 stop_on: the context may go while a signal of another one is told") {
+  while_told([this] { here.reset(); });
+  CHECK_FALSE(follower.is_running());
+  CHECK(stops == 0);
+}
+
+TEST_CASE_FIXTURE(two_contexts,
+                  "18.4, D27 stop_on: the context may go, its run being over, while a signal of "
+                  "another one is told") {
+  while_told([this] {
+    follower.request_stop();
     here->clock.run_until_idle();
     CHECK(stops == 1);
     here.reset();
   });
-  elsewhere.clock.advance(0s);
-  CHECK(here == nullptr);
-  CHECK(elsewhere.out_of_work());
 }
 
 TEST_CASE("15.1, D27 stop_on: the context may go while the signals are being let go") {
@@ -171,28 +190,83 @@ TEST_CASE("15.1, D27 stop_on: the context may go while the signals are being let
   CHECK(log.find("on_stop") == std::string::npos);
 }
 
+TEST_CASE_FIXTURE(
+    virtual_context,
+    "18.3, 18.5 stop_on: an executor that refuses a step of the stop signals keeps no "
+    "run from its end, and no signal from its release") {
+  enum class refused { arming, release, release_of_others };
+  const auto run = [this](auto fault, refused what) {
+    const log_recorder log;
+    faulty_executor::faults faults;
+    std::string order;
+    unwilling first(order);
+    const std::stop_source never;
+    auto kept = std::make_shared<int>(1);
+    const std::weak_ptr<int> alive = kept;
+    auto signal = [kept = std::move(kept), begin = first.as_signal()](auto handler) {
+      begin(std::move(handler));
+    };
+    async_timer::timer<void> t{
+        net::any_io_executor(faulty_executor(io, faults)),
+        1s,
+        [] {},
+        {.on_stop = [&] { order += alive.expired() ? "on_stop " : "too early "; },
+         .stop_on = stop_when(never.get_token(), std::move(signal))}};
+    if (what == refused::arming) faults.*fault = 1;
+    t.start();
+    clock.advance(1s);
+    CHECK(t.is_running() == (what != refused::arming));
+    if (what == refused::release) {
+      faults.spares = 1;  // that is the tick which ends the run
+      faults.*fault = 1;
+      t.request_stop();
+    }
+    if (what == refused::release_of_others) {
+      faults.*fault = 1;
+      first.end();
+    }
+    t.cancel(net::bind_executor(io, [&](const std::exception_ptr&) { order += "cancelled"; }));
+    clock.run_until_idle();
+    CHECK(faults.*fault == 0);
+    CHECK(order == "on_stop cancelled");
+    if (what == refused::release) first.end();
+    CHECK(out_of_work());
+  };
+  for (const auto fault : {&faulty_executor::faults::throws, &faulty_executor::faults::exhausts}) {
+    run(fault, refused::arming);
+    run(fault, refused::release);
+    run(fault, refused::release_of_others);
+  }
+}
+
 TEST_CASE_FIXTURE(virtual_context,
-                  "18.3, 18.5 stop_on: an executor that drops what lets go of the signals keeps no "
-                  "run from its end") {
-  std::string log;
-  unwilling first(log);
-  faulty_executor::faults faults;
-  async_timer::timer<void> t{
-      net::any_io_executor(faulty_executor(io, faults)),
-      1s,
-      [] {},
-      {.on_stop = [&] { log += "on_stop "; }, .stop_on = stop_when(first.as_signal())}};
-  t.start();
-  clock.advance(1s);
-  REQUIRE(t.is_running());
-  SUBCASE("by a refusal") { faults.throws = 1; }
-  SUBCASE("without a word") { faults.drops = 1; }
-  bool ended = false;
-  t.cancel(net::bind_executor(io, [&](const std::exception_ptr&) { ended = true; }));
-  clock.run_until_idle();
-  clock.advance(2s);
-  CHECK(ended);
-  first.end();
+                  "18.3 stop_on: an executor that finishes a signal when it is given a function "
+                  "stops the timer, whichever that is") {
+  int nth = 0;
+  for (bool was_given = true; was_given; ++nth) {
+    CAPTURE(nth);
+    std::stop_source source;
+    telling_executor::calls calls;
+    int given = 0;
+    calls.at_execute = [&] {
+      if (given++ == nth) source.request_stop();
+    };
+    int stops = 0;
+    async_timer::timer<void> t{
+        net::any_io_executor(telling_executor(io, calls)),
+        1s,
+        [] {},
+        {.on_stop = [&] { ++stops; }, .stop_on = stop_when(source.get_token())}};
+    t.start();
+    clock.advance(1s);
+    was_given = source.stop_requested();
+    CHECK(t.is_running() == !was_given);
+    t.request_stop();
+    clock.run_until_idle();
+    was_given = source.stop_requested();
+    CHECK(stops == 1);
+  }
+  CHECK(nth > 3);
   CHECK(out_of_work());
 }
 

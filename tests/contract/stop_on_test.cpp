@@ -943,25 +943,3 @@ TEST_CASE_FIXTURE(virtual_context, "D28 stop_on: an already finished signal give
   }
   CHECK(out_of_work());
 }
-
-TEST_CASE("18.4, D27 stop_on: the context may go while a signal of another one is being told") {
-  virtual_context elsewhere;
-  async_timer::timer<void> other{
-      elsewhere.io, 1s, [] { throw std::runtime_error("broken"); }, {.on_error = [] {}}};
-  auto here = std::make_unique<virtual_context>();
-  int stops = 0;
-  async_timer::timer t{
-      here->io, 1s, [] {}, {.on_stop = [&] { ++stops; }, .stop_on = stop_when(other)}};
-  other.start();
-  t.start();
-  here->clock.advance(1s);
-  REQUIRE(t.is_running());
-  const log_recorder restores_the_default;
-  // Stands for another thread that destroys the context at this very moment.
-  async_timer::set_log_sink([&](const async_timer::log_record&) { here.reset(); });
-  elsewhere.clock.advance(0s);
-  CHECK(here == nullptr);
-  CHECK_FALSE(t.is_running());
-  CHECK(stops == 0);
-  CHECK(elsewhere.out_of_work());
-}

@@ -19,7 +19,7 @@ using async_timer::timer_options;
 
 namespace {
 
-constexpr int all = 1'000'000;
+constexpr int every_one = 1'000'000;
 
 net::any_io_executor over(net::io_context& io, faulty_executor::faults& faults) {
   return net::any_io_executor(faulty_executor(io, faults));
@@ -113,7 +113,7 @@ TEST_CASE("2.24, 15.1 executors: one that drops or refuses all holds up its own 
   timer<int> first{io, 1h, answer};
   timer<int> second{over(io, none), 1h, answer};
   for (int* const fault : {&faults.drops, &faults.throws}) {
-    *fault = all;
+    *fault = every_one;
     lost.start();
     run_ready(io);
     CHECK(tick_and_cancel(io, second) == "");
@@ -133,7 +133,7 @@ TEST_CASE(
   faulty_executor::faults none;
   timer<int> lost{over(io, faults), 1h, answer};
   timer<int> other{over(io, none), 1h, answer};
-  for (const int drops : {1, all}) {
+  for (const int drops : {1, every_one}) {
     faults.drops = drops;
     lost.start();
     run_ready(io);

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -16,7 +17,9 @@ class faulty_executor {
  public:
   /// Counts down; the next function given meets the first of them that is not zero.
   struct faults {
+    int spares = 0;            ///< takes the function as it should
     int throws = 0;            ///< refuses the function
+    int exhausts = 0;          ///< refuses it for want of memory
     int drops = 0;             ///< destroys it and says nothing
     int keeps_and_throws = 0;  ///< refuses it, but keeps it in `kept`
     std::vector<std::function<void()>> kept;
@@ -34,12 +37,15 @@ class faulty_executor {
   template <class Function>
   void execute(Function&& function) const {
     auto given = std::make_shared<std::decay_t<Function>>(std::forward<Function>(function));
-    if (meets(faults_->throws)) throw std::runtime_error("refused");
-    if (meets(faults_->drops)) return;
-    if (meets(faults_->keeps_and_throws)) {
-      faults_->kept.push_back([given] { std::move (*given)(); });
-      given.reset();
-      throw std::runtime_error("refused");
+    if (!meets(faults_->spares)) {
+      if (meets(faults_->throws)) throw std::runtime_error("refused");
+      if (meets(faults_->exhausts)) throw std::bad_alloc();
+      if (meets(faults_->drops)) return;
+      if (meets(faults_->keeps_and_throws)) {
+        faults_->kept.push_back([given] { std::move (*given)(); });
+        given.reset();
+        throw std::runtime_error("refused");
+      }
     }
     net::post(io_->get_executor(), [given] {
       const auto own = given;

@@ -1,5 +1,6 @@
-// What runs in an execution context's own handlers, whichever executors a user has over it: waits
-// for its clock, and functions that are posted.
+// What runs in no executor of a user's: waits for a context's clock, and functions that are posted.
+// They are handlers of that context, if it is an io_context or a thread_pool; those of any other
+// Asio runs on a thread of its own.
 #ifndef ASYNC_TIMER_NET_INSIDE_CONTEXT_HPP
 #define ASYNC_TIMER_NET_INSIDE_CONTEXT_HPP
 
@@ -12,7 +13,7 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// Is for timers of Asio's, whose waits end in a handler of the context, and dispatch through this.
+/// Is for timers of Asio's: runs what their waits end in where Asio ends them.
 class inside_context {
  public:
   explicit inside_context(net::execution_context& context) noexcept : context_(&context) {}

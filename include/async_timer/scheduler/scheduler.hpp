@@ -1,6 +1,6 @@
 // One scheduler for each execution context: the wheel, and the one steady_timer that drives it.
-// A turn is a handler of the context's own, never of a user's executor: it collects what is due,
-// re-arms the driver, and then runs at most a batch of nodes, one by one, with no lock held. While
+// A turn runs in no executor of a user's (net/inside_context.hpp): it collects what is due, re-arms
+// the driver, and then runs at most a batch of nodes, one by one, with no lock held. While
 // more are ready than the one that runs, another turn is posted: it goes on where this one ends,
 // or, on a context run by many threads, takes over at once, so that a slow target delays no other
 // timer.

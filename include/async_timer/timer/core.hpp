@@ -87,7 +87,7 @@ class timer_core : public schedule_node, public base::from_slabs {
     base::ref_ptr<lane> where = nullptr;  ///< null: where the timer is; left: the lane not in use
     bool is_fallback = false;             ///< `where` is for a timer that has no lane yet
     std::exception_ptr former_failure = nullptr;  ///< left
-    base::ref_ptr<stop_watch> watch = nullptr;    ///< left: who waits for the stop signals
+    base::ref_ptr<stop_watch> watch{};            ///< left: who waits for the stop signals
   };
   void start(base::ref_ptr<lane> where = nullptr);
   /// Is start() in two steps, for a caller with a lock: the second one calls code of a user.

@@ -46,7 +46,7 @@ class stop_watch final : public retry {
   /// Arms the signals soon, and lets the timer tick after that.
   void begin(const net::any_io_executor& plain) noexcept;
   /// Lets go of the signals soon, none of which reaches the timer any more, and calls finish_run()
-  /// after that; false: that has been done, or can't be.
+  /// after that, or abandon_run(); false: they have been let go.
   [[nodiscard]] bool hold_back(timer_core& run, const std::exception_ptr& failure) noexcept;
   /// Lets go of the signals, because the context goes away.
   void abandon() noexcept;
@@ -93,14 +93,21 @@ class stop_watch final : public retry {
     base::ref_ptr<stop_watch> self_;
     step step_;
   };
-  enum class posting { done, no_memory, impossible };
-  /// Posts a step to the executor; with the lock held, so that the context doesn't go meanwhile:
-  /// another timer's end is told on that one's threads.
+  struct posting {
+    enum result { done, no_memory, impossible };
+    result how = done;
+    std::exception_ptr failure = nullptr;
+  };
+  /// Posts a step to the executor; with post_lock_ held.
   posting post(step next) noexcept;
   [[nodiscard]] bool post_round(step next) noexcept;
-  void post_let_go() noexcept;
+  [[nodiscard]] posting::result post_let_go() noexcept;
+  /// Tells whether this thread is in post(), called back by a user's executor.
+  [[nodiscard]] bool is_posting_here() const noexcept {
+    return poster_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+  }
   bool try_now() noexcept override;
-  void give_up() noexcept override { step_dropped(); }
+  void give_up() noexcept override;
 
   void step_dropped() noexcept;
   void arm() noexcept;
@@ -108,7 +115,15 @@ class stop_watch final : public retry {
   void let_go() noexcept;
   void await_armed() noexcept;
   void finish() noexcept;
-  void drop_signals() noexcept;
+  /// Is what the end of the watch leaves, to be destroyed with no lock held.
+  struct remains {
+    timer_core* run = nullptr;
+    std::exception_ptr failure = nullptr;
+    stop_signals signals = {};
+    std::vector<base::ref_ptr<armed_signal>> armed = {};
+    base::ref_ptr<executor_tag> serial{};
+  };
+  remains take_all() noexcept;
   [[nodiscard]] base::ref_ptr<timer_core> timer() noexcept {
     const std::scoped_lock lock(lock_);
     return base::ref_ptr<timer_core>(timer_);
@@ -118,13 +133,17 @@ class stop_watch final : public retry {
     return base::ref_ptr<timer_core>(std::exchange(timer_, nullptr));
   }
 
-  // Guarded by the lock.
   base::word_lock lock_;
-  timer_core* timer_;           ///< null when a signal has finished or the run is over
+  timer_core* timer_;  ///< guarded by lock_: null when a signal has finished or the run is over
+
+  // Held while a step is posted, so that the context doesn't go meanwhile: another timer's end is
+  // told on that one's threads. It is taken before lock_, and by nothing that users call.
+  base::word_lock post_lock_;
   timer_core* run_ = nullptr;   ///< whose end waits for the release
   std::exception_ptr failure_;  ///< of that run
   bool has_begun_ = false;      ///< until the release: the executor is set, its context lives
-  bool was_dropped_ = false;    ///< the executor dropped a step, though its context lives
+  bool was_dropped_ = false;    ///< in post(): the executor destroyed the step
+  bool is_stuck_ = false;       ///< the executor refused a step: a strand, it will run no others
   base::ref_ptr<executor_tag> serial_;     ///< nobody's tag; its copies need no memory
   std::atomic<std::thread::id> poster_{};  ///< the thread that posts, if one does
 

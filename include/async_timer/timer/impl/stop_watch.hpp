@@ -25,21 +25,24 @@ namespace detail {
 // --- arming
 
 inline void stop_watch::begin(const net::any_io_executor& plain) noexcept {
+  posting posted;
   try {
     const auto serial = base::ref_ptr<executor_tag>::adopt(new executor_tag(plain));
     serial->begin_tracking();
-    {
-      const std::scoped_lock lock(lock_);
-      if (timer_ == nullptr) {
-        return;
-      }
+    const std::scoped_lock lock(post_lock_);
+    if (timer()) {
       serial_ = serial;
-      has_begun_ = true;
+      posted = post(&stop_watch::arm);
+      has_begun_ = posted.how == posting::done;
+      if (!has_begun_) {
+        serial_ = nullptr;
+      }
     }
-    net::post(serial->serial(true), posted_step(*this, &stop_watch::arm));
   } catch (...) {
-    // No memory: a run that its signals could not stop must not go on.
-    finished(std::current_exception());
+    posted = {posting::no_memory, std::current_exception()};
+  }
+  if (posted.how != posting::done) {
+    finished(posted.failure);  // a run that its signals could not stop must not go on
   }
 }
 
@@ -70,38 +73,46 @@ inline void stop_watch::finished(const std::exception_ptr& failure) noexcept {
     report_signal_failure(*timer, failure);
   }
   timer->request_graceful_stop();
-  post_let_go();
+  // Where an executor calls this when it is given a step, the lock is ours: then the others are let
+  // go at the end of the run.
+  if (!is_posting_here() && post_let_go() == posting::no_memory) {
+    try_again(lane_->owner());
+  }
 }
 
 // --- letting go
 
 inline bool stop_watch::hold_back(timer_core& run, const std::exception_ptr& failure) noexcept {
+  stop_signals never_armed;  // destroyed without the lock
+  static_cast<void>(take_timer());
   {
-    const std::scoped_lock lock(lock_);
-    timer_ = nullptr;
+    const std::scoped_lock lock(post_lock_);
     if (!has_begun_) {
+      never_armed = std::exchange(signals_, {});
       return false;
     }
     run_ = &run;
     failure_ = failure;
   }
-  post_let_go();
+  if (!try_now()) {
+    try_again(lane_->owner());
+  }
   return true;
 }
 
-inline void stop_watch::post_let_go() noexcept {
-  auto posted = posting::done;
-  {
-    const std::scoped_lock lock(lock_);
-    if (has_begun_) {
-      posted = post(&stop_watch::let_go);
-    }
+inline stop_watch::posting::result stop_watch::post_let_go() noexcept {
+  const std::scoped_lock lock(post_lock_);
+  return has_begun_ ? post(&stop_watch::let_go).how : posting::done;
+}
+
+inline bool stop_watch::try_now() noexcept {
+  const auto posted = post_let_go();
+  if (posted == posting::impossible) {
+    // What was begun goes on until it finishes, and reaches nobody. Nothing runs on the executor
+    // any more, so that its part may be done here.
+    finish();
   }
-  if (posted == posting::no_memory) {
-    try_again(lane_->owner());
-  } else if (posted == posting::impossible) {
-    finish();  // the signals stay until they finish, and reach nobody
-  }
+  return posted != posting::no_memory;
 }
 
 inline void stop_watch::let_go() noexcept {
@@ -121,114 +132,91 @@ inline void stop_watch::let_go() noexcept {
 inline void stop_watch::await_armed() noexcept {
   std::erase_if(armed_, [](const auto& each) { return each->use_count() == 1; });
   if (armed_.empty() || !post_round(&stop_watch::await_armed)) {
-    armed_.clear();
     finish();
   }
 }
 
 /// Is the last thing to happen: from here on the context may go.
 inline void stop_watch::finish() noexcept {
-  base::ref_ptr<executor_tag> serial;
   std::exception_ptr failure;
   timer_core* run = nullptr;
   {
-    const std::scoped_lock lock(lock_);
-    has_begun_ = false;
-    serial = std::move(serial_);
-    failure = std::exchange(failure_, nullptr);
-    run = std::exchange(run_, nullptr);
+    auto rest = take_all();  // the rest goes before the run is over
+    failure = std::move(rest.failure);
+    run = rest.run;
   }
   if (run != nullptr) {
     run->finish_run(failure);
   }
 }
 
+inline void stop_watch::abandon() noexcept {
+  static_cast<void>(take_timer());
+  static_cast<void>(take_all());
+}
+
+inline stop_watch::remains stop_watch::take_all() noexcept {
+  remains taken;
+  {
+    const std::scoped_lock lock(post_lock_);
+    has_begun_ = false;
+    taken = {.run = std::exchange(run_, nullptr),
+             .failure = std::exchange(failure_, nullptr),
+             .signals = std::exchange(signals_, {}),
+             .armed = std::exchange(armed_, {}),
+             .serial = std::exchange(serial_, nullptr)};
+  }
+  for (const auto& each : taken.armed) {
+    each->abandon();
+  }
+  return taken;
+}
+
 // --- posting, and what may become of it
 
 inline stop_watch::posting stop_watch::post(step next) noexcept {
-  auto posted = posting::done;
+  if (is_stuck_) {
+    return {posting::impossible, nullptr};
+  }
+  posting posted;
   was_dropped_ = false;
   poster_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   try {
     net::post(serial_->serial(true), posted_step(*this, next));
-    posted = was_dropped_ ? posting::impossible : posting::done;
+    if (was_dropped_) {
+      posted.how = posting::impossible;
+    }
   } catch (const std::bad_alloc&) {
-    posted = posting::no_memory;
+    // If the step is left the strand has it, and nobody to run it.
+    posted = {was_dropped_ ? posting::no_memory : posting::impossible, std::current_exception()};
   } catch (...) {
-    posted = posting::impossible;
+    posted = {posting::impossible, std::current_exception()};
   }
-  was_dropped_ = false;
   poster_.store({}, std::memory_order_relaxed);
+  is_stuck_ = posted.how == posting::impossible;
   return posted;
 }
 
 /// Takes one more round of the executor; false: that was the last, or there is no memory for it.
 inline bool stop_watch::post_round(step next) noexcept {
-  const std::scoped_lock lock(lock_);
-  return rounds_left_-- > 0 && has_begun_ && post(next) == posting::done;
+  const std::scoped_lock lock(post_lock_);
+  return rounds_left_-- > 0 && has_begun_ && post(next).how == posting::done;
 }
 
 inline void stop_watch::step_dropped() noexcept {
-  if (poster_.load(std::memory_order_relaxed) == std::this_thread::get_id()) {
-    was_dropped_ = true;  // in post(), with the lock held
-    return;
-  }
-  const bool is_dead = lane_->owner().is_dead();
-  timer_core* run = nullptr;
-  {
-    const std::scoped_lock lock(lock_);
-    if (!has_begun_) {
-      return;
-    }
-    run = run_;
-    was_dropped_ = run != nullptr;
-    if (is_dead) {
-      timer_ = run_ = nullptr;
-      has_begun_ = false;
-    }
-  }
-  if (is_dead) {
-    drop_signals();
-    if (run != nullptr) {
-      run->abandon_run();
-    }
-  } else if (run != nullptr) {
-    try_again(lane_->owner());
+  if (is_posting_here()) {
+    was_dropped_ = true;
+  } else if (lane_->owner().is_dead()) {
+    give_up();
   }
 }
 
-inline bool stop_watch::try_now() noexcept {
-  {
-    const std::scoped_lock lock(lock_);
-    if (!has_begun_) {
-      return true;
-    }
-    const auto posted = was_dropped_ ? posting::impossible : post(&stop_watch::let_go);
-    if (posted != posting::impossible) {
-      return posted == posting::done;
-    }
+inline void stop_watch::give_up() noexcept {
+  static_cast<void>(take_timer());
+  timer_core* const run = take_all().run;
+  if (run != nullptr) {
+    run->abandon_run();
   }
-  finish();
-  return true;
-}
-
-inline void stop_watch::abandon() noexcept {
-  {
-    const std::scoped_lock lock(lock_);
-    timer_ = nullptr;
-    has_begun_ = false;
-    run_ = nullptr;
-  }
-  drop_signals();
-}
-
-inline void stop_watch::drop_signals() noexcept {
-  const auto armed = std::exchange(armed_, {});
-  const auto signals = std::exchange(signals_, {});
-  for (const auto& each : armed) {
-    each->abandon();
-  }
-  serial_ = {};
 }
 
 }  // namespace detail
