@@ -216,15 +216,12 @@ TEST_CASE_FIXTURE(
     t.start();
     clock.advance(1s);
     CHECK(t.is_running() == (what != refused::arming));
-    if (what == refused::release) {
+    if (what != refused::arming) {
       faults.spares = 1;  // that is the tick which ends the run
       faults.*fault = 1;
-      t.request_stop();
     }
-    if (what == refused::release_of_others) {
-      faults.*fault = 1;
-      first.end();
-    }
+    if (what == refused::release) t.request_stop();
+    if (what == refused::release_of_others) first.end();
     t.cancel(net::bind_executor(io, [&](const std::exception_ptr&) { order += "cancelled"; }));
     clock.run_until_idle();
     CHECK(faults.*fault == 0);
@@ -237,6 +234,71 @@ TEST_CASE_FIXTURE(
     run(fault, refused::release);
     run(fault, refused::release_of_others);
   }
+}
+
+TEST_CASE_FIXTURE(virtual_context,
+                  "18.5 stop_on: a run that ends while its signals go waits for that") {
+  faulty_executor::faults faults;
+  std::string order;
+  unwilling first(order);
+  auto work = net::make_work_guard(io);
+  // Stands for another thread that runs the context meanwhile.
+  std::shared_ptr<int> kept(new int(1), [&](const int* captured) {
+    clock.run_until_idle();
+    order += "gone ";
+    delete captured;
+  });
+  auto signal = [kept = std::move(kept), begin = first.as_signal()](auto handler) {
+    begin(std::move(handler));
+  };
+  async_timer::timer<void> t{
+      net::any_io_executor(faulty_executor(io, faults)),
+      1s,
+      [] {},
+      {.on_stop = [&] { order += "on_stop "; }, .stop_on = stop_when(std::move(signal))}};
+  t.start();
+  clock.advance(1s);
+  SUBCASE("while they are let go") {}
+  SUBCASE("while they can't be let go") {
+    faults.spares = 1;  // that is the tick which ends the run
+    faults.throws = 1;
+  }
+  first.end();
+  t.cancel(net::bind_executor(io, [&](const std::exception_ptr&) { order += "cancelled"; }));
+  clock.run_until_idle();
+  CHECK(faults.throws == 0);
+  CHECK(order == "gone on_stop cancelled");
+  work.reset();
+  CHECK(out_of_work());
+}
+
+TEST_CASE_FIXTURE(virtual_context,
+                  "18.5 stop_on: an executor that runs the context's handlers when it is given a "
+                  "function lets the timer stop") {
+  telling_executor::calls calls;
+  std::stop_source source;
+  int stops = 0;
+  async_timer::timer<void> t{
+      net::any_io_executor(telling_executor(io, calls)),
+      1s,
+      [] {},
+      {.on_stop = [&] { ++stops; }, .stop_on = stop_when(source.get_token())}};
+  t.start();
+  clock.advance(1s);
+  REQUIRE(t.is_running());
+  auto work = net::make_work_guard(io);
+  bool is_inside = false;
+  calls.at_execute = [&] {
+    if (std::exchange(is_inside, true)) return;
+    io.poll();
+    is_inside = false;
+  };
+  source.request_stop();
+  clock.run_until_idle();
+  CHECK_FALSE(t.is_running());
+  CHECK(stops == 1);
+  work.reset();
+  CHECK(out_of_work());
 }
 
 TEST_CASE_FIXTURE(virtual_context,

@@ -241,7 +241,7 @@ inline void runner::interrupt(std::uint64_t serial) noexcept {
                                               std::memory_order_relaxed)) {
   }
   if (!try_now()) {
-    try_again(lane_->owner());
+    static_cast<void>(try_again(lane_->owner()));
   }
 }
 
@@ -271,7 +271,7 @@ inline void runner::interrupt_here(std::uint64_t serial) {
   try {
     signal_.emit(net::cancellation_type::terminal);
   } catch (const std::bad_alloc&) {
-    try_again(lane_->owner());
+    static_cast<void>(try_again(lane_->owner()));
   }
 }
 

@@ -1,5 +1,5 @@
-// Something that must be done, and could not be for want of memory: it is tried again in each turn
-// of a scheduler, which needs none.
+// Something that must be done, and can't be here or now: for want of memory, or since this is no
+// thread of the context. It is tried in each turn of a scheduler, which needs no memory.
 #ifndef ASYNC_TIMER_SCHEDULER_RETRY_HPP
 #define ASYNC_TIMER_SCHEDULER_RETRY_HPP
 
@@ -21,9 +21,10 @@ namespace detail {
 class retry : public base::ref_counted, private schedule_node {
  public:
   /// Tries from the next turn on, and lives until then. From any thread; no effect while it tries.
-  void try_again(scheduler& clock) noexcept {
+  /// False: the context is gone.
+  [[nodiscard]] bool try_again(scheduler& clock) noexcept {
     if (is_trying_.exchange(true, std::memory_order_acq_rel)) {
-      return;
+      return true;
     }
     add_ref();
     clock_ = &clock;
@@ -31,8 +32,11 @@ class retry : public base::ref_counted, private schedule_node {
       const auto now = clock.now();
       clock.arm(*this, {.due = now, .now = now});
     } catch (...) {
-      on_shutdown();
+      is_trying_.store(false, std::memory_order_release);
+      release();
+      return false;
     }
+    return true;
   }
 
  protected:

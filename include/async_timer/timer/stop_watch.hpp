@@ -2,6 +2,8 @@
 // finished, and lets go of the others; only after that does the run end.
 // All it does with a signal happens on one serial executor over the timer's own, so that arming,
 // finishing and cancelling never race; the end of the run and a signal may meet on two threads.
+// It posts from the context's own threads only, and with no lock held: a signal may finish on
+// another one's while this context goes.
 #ifndef ASYNC_TIMER_TIMER_STOP_WATCH_HPP
 #define ASYNC_TIMER_TIMER_STOP_WATCH_HPP
 
@@ -15,10 +17,8 @@
 #include <async_timer/scheduler/scheduler.hpp>
 #include <async_timer/timer/core.hpp>
 #include <async_timer/timer/stop_signals.hpp>
-#include <atomic>
 #include <exception>
 #include <mutex>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -46,7 +46,7 @@ class stop_watch final : public retry {
   /// Arms the signals soon, and lets the timer tick after that.
   void begin(const net::any_io_executor& plain) noexcept;
   /// Lets go of the signals soon, none of which reaches the timer any more, and calls finish_run()
-  /// after that, or abandon_run(); false: they have been let go.
+  /// after that, or abandon_run(); false: they are let go already.
   [[nodiscard]] bool hold_back(timer_core& run, const std::exception_ptr& failure) noexcept;
   /// Lets go of the signals, because the context goes away.
   void abandon() noexcept;
@@ -98,14 +98,29 @@ class stop_watch final : public retry {
     result how = done;
     std::exception_ptr failure = nullptr;
   };
-  /// Posts a step to the executor; with post_lock_ held.
-  posting post(step next) noexcept;
+  /// Is a step being posted by this thread, which hears at once if it is destroyed; they nest.
+  class attempt {
+   public:
+    explicit attempt(const stop_watch& watch) noexcept : watch_(&watch), outer_(innermost_) {
+      innermost_ = this;
+    }
+    attempt(const attempt&) = delete;
+    attempt& operator=(const attempt&) = delete;
+    ~attempt() { innermost_ = outer_; }
+
+    [[nodiscard]] bool was_dropped() const noexcept { return was_dropped_; }
+    /// Tells the one of that watch; false if there is none.
+    static bool tell_dropped(const stop_watch& watch) noexcept;
+
+   private:
+    const stop_watch* watch_;
+    attempt* outer_;
+    bool was_dropped_ = false;
+    static inline constinit thread_local attempt* innermost_ = nullptr;
+  };
+  posting post(const executor_tag& serial, step next) noexcept;
   [[nodiscard]] bool post_round(step next) noexcept;
   [[nodiscard]] posting::result post_let_go() noexcept;
-  /// Tells whether this thread is in post(), called back by a user's executor.
-  [[nodiscard]] bool is_posting_here() const noexcept {
-    return poster_.load(std::memory_order_relaxed) == std::this_thread::get_id();
-  }
   bool try_now() noexcept override;
   void give_up() noexcept override;
 
@@ -115,15 +130,14 @@ class stop_watch final : public retry {
   void let_go() noexcept;
   void await_armed() noexcept;
   void finish() noexcept;
+  void release_signals() noexcept;
   /// Is what the end of the watch leaves, to be destroyed with no lock held.
-  struct remains {
-    timer_core* run = nullptr;
-    std::exception_ptr failure = nullptr;
-    stop_signals signals = {};
-    std::vector<base::ref_ptr<armed_signal>> armed = {};
-    base::ref_ptr<executor_tag> serial{};
+  struct held_run {
+    timer_core* run;
+    std::exception_ptr failure;
+    base::ref_ptr<executor_tag> serial;
   };
-  remains take_all() noexcept;
+  held_run take_run() noexcept;
   [[nodiscard]] base::ref_ptr<timer_core> timer() noexcept {
     const std::scoped_lock lock(lock_);
     return base::ref_ptr<timer_core>(timer_);
@@ -133,19 +147,14 @@ class stop_watch final : public retry {
     return base::ref_ptr<timer_core>(std::exchange(timer_, nullptr));
   }
 
+  // Guarded by the lock.
   base::word_lock lock_;
-  timer_core* timer_;  ///< guarded by lock_: null when a signal has finished or the run is over
-
-  // Held while a step is posted, so that the context doesn't go meanwhile: another timer's end is
-  // told on that one's threads. It is taken before lock_, and by nothing that users call.
-  base::word_lock post_lock_;
-  timer_core* run_ = nullptr;   ///< whose end waits for the release
-  std::exception_ptr failure_;  ///< of that run
-  bool has_begun_ = false;      ///< until the release: the executor is set, its context lives
-  bool was_dropped_ = false;    ///< in post(): the executor destroyed the step
-  bool is_stuck_ = false;       ///< the executor refused a step: a strand, it will run no others
-  base::ref_ptr<executor_tag> serial_;     ///< nobody's tag; its copies need no memory
-  std::atomic<std::thread::id> poster_{};  ///< the thread that posts, if one does
+  timer_core* timer_;                   ///< null when a signal has finished or the run is over
+  timer_core* run_ = nullptr;           ///< whose end waits for the release
+  std::exception_ptr failure_;          ///< of that run
+  bool has_begun_ = false;              ///< until the end of the release
+  bool is_letting_go_ = false;          ///< the release is under way
+  base::ref_ptr<executor_tag> serial_;  ///< nobody's tag; its copies need no memory
 
   const base::ref_ptr<lane> lane_;
 
@@ -153,7 +162,6 @@ class stop_watch final : public retry {
   stop_signals signals_;
   std::vector<base::ref_ptr<armed_signal>> armed_;
   int rounds_left_ = most_rounds;
-  bool is_letting_go_ = false;
 };
 
 }  // namespace detail

@@ -14,7 +14,6 @@
 #include <exception>
 #include <mutex>
 #include <new>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -25,23 +24,31 @@ namespace detail {
 // --- arming
 
 inline void stop_watch::begin(const net::any_io_executor& plain) noexcept {
+  base::ref_ptr<executor_tag> serial;
   posting posted;
   try {
-    const auto serial = base::ref_ptr<executor_tag>::adopt(new executor_tag(plain));
+    serial = base::ref_ptr<executor_tag>::adopt(new executor_tag(plain));
     serial->begin_tracking();
-    const std::scoped_lock lock(post_lock_);
-    if (timer()) {
-      serial_ = serial;
-      posted = post(&stop_watch::arm);
-      has_begun_ = posted.how == posting::done;
-      if (!has_begun_) {
-        serial_ = nullptr;
+    {
+      const std::scoped_lock lock(lock_);
+      if (timer_ == nullptr) {
+        return;
       }
+      serial_ = serial;
+      has_begun_ = true;
     }
+    posted = post(*serial, &stop_watch::arm);
   } catch (...) {
     posted = {posting::no_memory, std::current_exception()};
   }
   if (posted.how != posting::done) {
+    {
+      const std::scoped_lock lock(lock_);
+      if (run_ == nullptr) {
+        has_begun_ = false;
+        serial_ = nullptr;
+      }
+    }
     finished(posted.failure);  // a run that its signals could not stop must not go on
   }
 }
@@ -73,20 +80,17 @@ inline void stop_watch::finished(const std::exception_ptr& failure) noexcept {
     report_signal_failure(*timer, failure);
   }
   timer->request_graceful_stop();
-  // Where an executor calls this when it is given a step, the lock is ours: then the others are let
-  // go at the end of the run.
-  if (!is_posting_here() && post_let_go() == posting::no_memory) {
-    try_again(lane_->owner());
-  }
+  // This thread may be another context's: to post from here could meet the end of ours.
+  static_cast<void>(try_again(lane_->owner()));
 }
 
 // --- letting go
 
 inline bool stop_watch::hold_back(timer_core& run, const std::exception_ptr& failure) noexcept {
   stop_signals never_armed;  // destroyed without the lock
-  static_cast<void>(take_timer());
   {
-    const std::scoped_lock lock(post_lock_);
+    const std::scoped_lock lock(lock_);
+    timer_ = nullptr;
     if (!has_begun_) {
       never_armed = std::exchange(signals_, {});
       return false;
@@ -94,15 +98,27 @@ inline bool stop_watch::hold_back(timer_core& run, const std::exception_ptr& fai
     run_ = &run;
     failure_ = failure;
   }
-  if (!try_now()) {
-    try_again(lane_->owner());
+  if (!try_now() && !try_again(lane_->owner())) {
+    give_up();
   }
   return true;
 }
 
 inline stop_watch::posting::result stop_watch::post_let_go() noexcept {
-  const std::scoped_lock lock(post_lock_);
-  return has_begun_ ? post(&stop_watch::let_go).how : posting::done;
+  base::ref_ptr<executor_tag> serial;
+  {
+    const std::scoped_lock lock(lock_);
+    if (!has_begun_ || std::exchange(is_letting_go_, true)) {
+      return posting::done;
+    }
+    serial = serial_;
+  }
+  const auto posted = post(*serial, &stop_watch::let_go);
+  if (posted.how == posting::no_memory) {
+    const std::scoped_lock lock(lock_);
+    is_letting_go_ = false;
+  }
+  return posted.how;
 }
 
 inline bool stop_watch::try_now() noexcept {
@@ -116,9 +132,6 @@ inline bool stop_watch::try_now() noexcept {
 }
 
 inline void stop_watch::let_go() noexcept {
-  if (std::exchange(is_letting_go_, true)) {
-    return;
-  }
   for (const auto& each : armed_) {
     each->cancel();
   }
@@ -138,12 +151,13 @@ inline void stop_watch::await_armed() noexcept {
 
 /// Is the last thing to happen: from here on the context may go.
 inline void stop_watch::finish() noexcept {
+  release_signals();  // first: an end that comes now waits for that
   std::exception_ptr failure;
   timer_core* run = nullptr;
   {
-    auto rest = take_all();  // the rest goes before the run is over
-    failure = std::move(rest.failure);
-    run = rest.run;
+    auto held = take_run();
+    failure = std::move(held.failure);
+    run = held.run;
   }
   if (run != nullptr) {
     run->finish_run(failure);
@@ -151,71 +165,77 @@ inline void stop_watch::finish() noexcept {
 }
 
 inline void stop_watch::abandon() noexcept {
-  static_cast<void>(take_timer());
-  static_cast<void>(take_all());
+  static_cast<void>(take_run());
+  release_signals();
 }
 
-inline stop_watch::remains stop_watch::take_all() noexcept {
-  remains taken;
-  {
-    const std::scoped_lock lock(post_lock_);
-    has_begun_ = false;
-    taken = {.run = std::exchange(run_, nullptr),
-             .failure = std::exchange(failure_, nullptr),
-             .signals = std::exchange(signals_, {}),
-             .armed = std::exchange(armed_, {}),
-             .serial = std::exchange(serial_, nullptr)};
+inline void stop_watch::give_up() noexcept {
+  timer_core* const run = take_run().run;
+  release_signals();
+  if (run != nullptr) {
+    run->abandon_run();
   }
-  for (const auto& each : taken.armed) {
+}
+
+inline stop_watch::held_run stop_watch::take_run() noexcept {
+  const std::scoped_lock lock(lock_);
+  timer_ = nullptr;
+  has_begun_ = false;
+  return {std::exchange(run_, nullptr), std::exchange(failure_, nullptr),
+          std::exchange(serial_, nullptr)};
+}
+
+inline void stop_watch::release_signals() noexcept {
+  const auto signals = std::exchange(signals_, {});
+  const auto armed = std::exchange(armed_, {});
+  for (const auto& each : armed) {
     each->abandon();
   }
-  return taken;
 }
 
 // --- posting, and what may become of it
 
-inline stop_watch::posting stop_watch::post(step next) noexcept {
-  if (is_stuck_) {
-    return {posting::impossible, nullptr};
+inline bool stop_watch::attempt::tell_dropped(const stop_watch& watch) noexcept {
+  auto* at = innermost_;
+  while (at != nullptr && at->watch_ != &watch) {
+    at = at->outer_;
   }
-  posting posted;
-  was_dropped_ = false;
-  poster_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  if (at != nullptr) {
+    at->was_dropped_ = true;
+  }
+  return at != nullptr;
+}
+
+inline stop_watch::posting stop_watch::post(const executor_tag& serial, step next) noexcept {
+  const attempt here(*this);
   try {
-    net::post(serial_->serial(true), posted_step(*this, next));
-    if (was_dropped_) {
-      posted.how = posting::impossible;
-    }
+    net::post(serial.serial(true), posted_step(*this, next));
+    return {here.was_dropped() ? posting::impossible : posting::done};
   } catch (const std::bad_alloc&) {
     // If the step is left the strand has it, and nobody to run it.
-    posted = {was_dropped_ ? posting::no_memory : posting::impossible, std::current_exception()};
+    return {here.was_dropped() ? posting::no_memory : posting::impossible,
+            std::current_exception()};
   } catch (...) {
-    posted = {posting::impossible, std::current_exception()};
+    return {posting::impossible, std::current_exception()};
   }
-  poster_.store({}, std::memory_order_relaxed);
-  is_stuck_ = posted.how == posting::impossible;
-  return posted;
 }
 
 /// Takes one more round of the executor; false: that was the last, or there is no memory for it.
 inline bool stop_watch::post_round(step next) noexcept {
-  const std::scoped_lock lock(post_lock_);
-  return rounds_left_-- > 0 && has_begun_ && post(next).how == posting::done;
+  base::ref_ptr<executor_tag> serial;
+  {
+    const std::scoped_lock lock(lock_);
+    if (!has_begun_ || rounds_left_-- <= 0) {
+      return false;
+    }
+    serial = serial_;
+  }
+  return post(*serial, next).how == posting::done;
 }
 
 inline void stop_watch::step_dropped() noexcept {
-  if (is_posting_here()) {
-    was_dropped_ = true;
-  } else if (lane_->owner().is_dead()) {
+  if (!attempt::tell_dropped(*this) && lane_->owner().is_dead()) {
     give_up();
-  }
-}
-
-inline void stop_watch::give_up() noexcept {
-  static_cast<void>(take_timer());
-  timer_core* const run = take_all().run;
-  if (run != nullptr) {
-    run->abandon_run();
   }
 }
 
