@@ -34,7 +34,7 @@ class chore final : public detail::retry {
 
   void ask() noexcept {
     notes_->asked.fetch_add(1, std::memory_order_acq_rel);
-    try_again(*clock_);
+    if (!try_again(*clock_)) give_up();
   }
 
  private:
