@@ -301,6 +301,41 @@ TEST_CASE_FIXTURE(virtual_context,
   CHECK(out_of_work());
 }
 
+TEST_CASE_FIXTURE(
+    virtual_context,
+    "18.5 stop_on: a run that ends while its executor refuses to begin with its signals "
+    "is over") {
+  const log_recorder log;
+  telling_executor::calls calls;
+  std::string order;
+  unwilling first(order);
+  auto kept = std::make_shared<int>(1);
+  const std::weak_ptr<int> alive = kept;
+  auto signal = [kept = std::move(kept), begin = first.as_signal()](auto handler) {
+    begin(std::move(handler));
+  };
+  async_timer::timer<void> t{
+      net::any_io_executor(telling_executor(io, calls)),
+      1s,
+      [] {},
+      {.on_stop = [&] { order += alive.expired() ? "on_stop " : "too early "; },
+       .stop_on = stop_when(std::move(signal))}};
+  auto work = net::make_work_guard(io);
+  bool has_refused = false;
+  calls.at_execute = [&] {
+    if (std::exchange(has_refused, true)) return;
+    // Stands for another thread that ends the run meanwhile.
+    t.cancel(net::bind_executor(io, [&](const std::exception_ptr&) { order += "cancelled"; }));
+    clock.run_until_idle();
+    throw std::runtime_error("refused");
+  };
+  t.start();
+  clock.run_until_idle();
+  CHECK(order == "on_stop cancelled");
+  work.reset();
+  CHECK(out_of_work());
+}
+
 TEST_CASE_FIXTURE(virtual_context,
                   "18.3 stop_on: an executor that finishes a signal when it is given a function "
                   "stops the timer, whichever that is") {

@@ -16,12 +16,12 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// Is for want of memory only, which passes: with an executor that is broken it would go on for
-/// ever, and keep a processor busy.
+/// An attempt fails for want of memory only, which passes: with an executor that is broken it would
+/// go on for ever, and keep a processor busy.
 class retry : public base::ref_counted, private schedule_node {
  public:
   /// Tries from the next turn on, and lives until then. From any thread; no effect while it tries.
-  /// False: the context is gone.
+  /// False: it does not, since the context is gone.
   [[nodiscard]] bool try_again(scheduler& clock) noexcept {
     if (is_trying_.exchange(true, std::memory_order_acq_rel)) {
       return true;

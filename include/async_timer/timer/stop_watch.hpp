@@ -2,8 +2,9 @@
 // finished, and lets go of the others; only after that does the run end.
 // All it does with a signal happens on one serial executor over the timer's own, so that arming,
 // finishing and cancelling never race; the end of the run and a signal may meet on two threads.
-// It posts from the context's own threads only, and with no lock held: a signal may finish on
-// another one's while this context goes.
+// It begins on the thread that starts the timer, and from then on posts from those only that run
+// the context's turns and handlers, with no lock held: a signal may finish on another one while
+// this context goes.
 #ifndef ASYNC_TIMER_TIMER_STOP_WATCH_HPP
 #define ASYNC_TIMER_TIMER_STOP_WATCH_HPP
 
@@ -125,6 +126,7 @@ class stop_watch final : public retry {
   void give_up() noexcept override;
 
   void step_dropped() noexcept;
+  void could_not_begin(const posting& why) noexcept;
   void arm() noexcept;
   void go_round() noexcept;
   void let_go() noexcept;
@@ -154,6 +156,7 @@ class stop_watch final : public retry {
   std::exception_ptr failure_;          ///< of that run
   bool has_begun_ = false;              ///< until the end of the release
   bool is_letting_go_ = false;          ///< the release is under way
+  bool is_stuck_ = false;               ///< it is not: the executor had refused to begin
   base::ref_ptr<executor_tag> serial_;  ///< nobody's tag; its copies need no memory
 
   const base::ref_ptr<lane> lane_;

@@ -42,15 +42,23 @@ inline void stop_watch::begin(const net::any_io_executor& plain) noexcept {
     posted = {posting::no_memory, std::current_exception()};
   }
   if (posted.how != posting::done) {
-    {
-      const std::scoped_lock lock(lock_);
-      if (run_ == nullptr) {
-        has_begun_ = false;
-        serial_ = nullptr;
-      }
-    }
-    finished(posted.failure);  // a run that its signals could not stop must not go on
+    could_not_begin(posted);
   }
+}
+
+inline void stop_watch::could_not_begin(const posting& why) noexcept {
+  {
+    const std::scoped_lock lock(lock_);
+    if (run_ == nullptr) {
+      has_begun_ = false;
+      serial_ = nullptr;
+    } else {
+      // The run has come to its end meanwhile, and may have posted to what was stuck already.
+      is_stuck_ = why.how == posting::impossible;
+    }
+  }
+  finished(why.failure);  // a run that its signals could not stop must not go on
+  static_cast<void>(try_again(lane_->owner()));
 }
 
 inline void stop_watch::arm() noexcept {
@@ -108,6 +116,9 @@ inline stop_watch::posting::result stop_watch::post_let_go() noexcept {
   base::ref_ptr<executor_tag> serial;
   {
     const std::scoped_lock lock(lock_);
+    if (has_begun_ && std::exchange(is_stuck_, false)) {
+      return posting::impossible;
+    }
     if (!has_begun_ || std::exchange(is_letting_go_, true)) {
       return posting::done;
     }
