@@ -49,8 +49,9 @@ class retry : public base::ref_counted, private schedule_node {
 
  private:
   std::optional<rearm> on_due() noexcept final {
-    // Whoever finds that it tries no more has asked after this attempt, and arms it anew.
-    is_trying_.store(false, std::memory_order_release);
+    // Whoever finds that it tries no more has asked after this attempt, and arms it anew. What
+    // others wrote before they found that it tries is seen by the attempt: hence no plain store.
+    is_trying_.exchange(false, std::memory_order_acq_rel);
     if (!try_now() && !is_trying_.exchange(true, std::memory_order_acq_rel)) {
       const auto now = clock_->now();
       return rearm{.due = now, .now = now};

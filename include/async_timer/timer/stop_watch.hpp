@@ -47,7 +47,7 @@ class stop_watch final : public retry {
   /// Arms the signals soon, and lets the timer tick after that.
   void begin(const net::any_io_executor& plain) noexcept;
   /// Lets go of the signals soon, none of which reaches the timer any more, and calls finish_run()
-  /// after that, or abandon_run(); false: they are let go already.
+  /// after that, or abandon_run(); false: they are let go already, or were never begun and go here.
   [[nodiscard]] bool hold_back(timer_core& run, const std::exception_ptr& failure) noexcept;
   /// Lets go of the signals, because the context goes away.
   void abandon() noexcept;
