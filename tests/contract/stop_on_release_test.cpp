@@ -27,8 +27,9 @@ class unwilling {
  public:
   explicit unwilling(std::string& log) : log_(&log) {}
 
-  [[nodiscard]] auto as_signal() {
-    return [this](auto handler) {
+  /// @param captured  goes with the signal
+  [[nodiscard]] auto as_signal(std::shared_ptr<int> captured = nullptr) {
+    return [this, captured = std::move(captured)](auto handler) {
       auto slot = net::get_associated_cancellation_slot(handler);
       slot.assign([this](net::cancellation_type) { *log_ += "cancelled "; });
       auto shared = std::make_shared<decltype(handler)>(std::move(handler));
@@ -203,15 +204,12 @@ TEST_CASE_FIXTURE(
     const std::stop_source never;
     auto kept = std::make_shared<int>(1);
     const std::weak_ptr<int> alive = kept;
-    auto signal = [kept = std::move(kept), begin = first.as_signal()](auto handler) {
-      begin(std::move(handler));
-    };
     async_timer::timer<void> t{
         net::any_io_executor(faulty_executor(io, faults)),
         1s,
         [] {},
         {.on_stop = [&] { order += alive.expired() ? "on_stop " : "too early "; },
-         .stop_on = stop_when(never.get_token(), std::move(signal))}};
+         .stop_on = stop_when(never.get_token(), first.as_signal(std::move(kept)))}};
     if (what == refused::arming) faults.*fault = 1;
     t.start();
     clock.advance(1s);
@@ -248,14 +246,11 @@ TEST_CASE_FIXTURE(virtual_context,
     order += "gone ";
     delete captured;
   });
-  auto signal = [kept = std::move(kept), begin = first.as_signal()](auto handler) {
-    begin(std::move(handler));
-  };
-  async_timer::timer<void> t{
-      net::any_io_executor(faulty_executor(io, faults)),
-      1s,
-      [] {},
-      {.on_stop = [&] { order += "on_stop "; }, .stop_on = stop_when(std::move(signal))}};
+  async_timer::timer<void> t{net::any_io_executor(faulty_executor(io, faults)),
+                             1s,
+                             [] {},
+                             {.on_stop = [&] { order += "on_stop "; },
+                              .stop_on = stop_when(first.as_signal(std::move(kept)))}};
   t.start();
   clock.advance(1s);
   SUBCASE("while they are let go") {}
@@ -311,15 +306,12 @@ TEST_CASE_FIXTURE(
   unwilling first(order);
   auto kept = std::make_shared<int>(1);
   const std::weak_ptr<int> alive = kept;
-  auto signal = [kept = std::move(kept), begin = first.as_signal()](auto handler) {
-    begin(std::move(handler));
-  };
   async_timer::timer<void> t{
       net::any_io_executor(telling_executor(io, calls)),
       1s,
       [] {},
       {.on_stop = [&] { order += alive.expired() ? "on_stop " : "too early "; },
-       .stop_on = stop_when(std::move(signal))}};
+       .stop_on = stop_when(first.as_signal(std::move(kept)))}};
   auto work = net::make_work_guard(io);
   bool has_refused = false;
   calls.at_execute = [&] {
