@@ -235,6 +235,30 @@ TEST_CASE_FIXTURE(
 }
 
 TEST_CASE_FIXTURE(virtual_context,
+                  "18.3, 18.5 stop_on: an executor that loses the tick which ends the run keeps no "
+                  "run from its end") {
+  const log_recorder log;
+  std::string order;
+  unwilling first(order);
+  faulty_executor::faults faults;
+  async_timer::timer<void> t{net::any_io_executor(faulty_executor(io, faults)),
+                             1s,
+                             [] {},
+                             {.stop_on = stop_when(first.as_signal())}};
+  t.start();
+  clock.advance(1s);
+  REQUIRE(t.is_running());
+  SUBCASE("by a refusal") { faults.throws = 1; }
+  SUBCASE("without a word") { faults.drops = 1; }
+  bool ended = false;
+  t.cancel(net::bind_executor(io, [&](const std::exception_ptr&) { ended = true; }));
+  clock.run_until_idle();
+  CHECK(ended);
+  first.end();
+  CHECK(out_of_work());
+}
+
+TEST_CASE_FIXTURE(virtual_context,
                   "18.5 stop_on: a run that ends while its signals go waits for that") {
   faulty_executor::faults faults;
   std::string order;

@@ -156,7 +156,7 @@ class stop_watch final : public retry {
   std::exception_ptr failure_;          ///< of that run
   bool has_begun_ = false;              ///< until the end of the release
   bool is_letting_go_ = false;          ///< the release is under way
-  bool is_stuck_ = false;               ///< it is not: the executor had refused to begin
+  bool is_stuck_ = false;               ///< the run ended while the executor refused to begin
   base::ref_ptr<executor_tag> serial_;  ///< nobody's tag; its copies need no memory
 
   const base::ref_ptr<lane> lane_;
