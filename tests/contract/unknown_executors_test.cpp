@@ -227,3 +227,25 @@ TEST_CASE(
     CHECK(calls == 0);
   }
 }
+
+TEST_CASE("2.24, 26.5 executors: one of the past goes in a turn of its context, or with that") {
+  auto io = std::make_unique<net::io_context>();
+  telling_executor::calls calls{.kept = std::make_shared<int>(1)};
+  const std::weak_ptr<const void> executor = calls.kept;
+  auto t = std::make_optional<timer<int>>(over(*io, calls), 1h, answer);
+  calls.kept = nullptr;
+  for (int others = 0; others < 8; ++others) timer<int>{net::make_strand(*io), 1h, answer};
+  io->poll();
+  t.reset();
+  // A thread that knows nothing of the context may be the last to refer to it.
+  CHECK_FALSE(executor.expired());
+  SUBCASE("in a turn") {
+    run_ready(*io);
+    CHECK(executor.expired());
+    CHECK(io->stopped());
+  }
+  SUBCASE("with the context") {
+    io.reset();
+    CHECK(executor.expired());
+  }
+}

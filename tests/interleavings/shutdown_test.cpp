@@ -2,12 +2,16 @@
 // wait, feeds. Posting to a context that is destroyed is nobody's right, so handlers wait already.
 #include <doctest/doctest.h>
 
+#include <async_timer/base/schedule_point.hpp>
+#include <atomic>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <utility>
 
 #include "interleavings/world.hpp"
+#include "support/telling_executor.hpp"
 
 using namespace test;
 
@@ -192,5 +196,33 @@ TEST_CASE("26.5 shutdown meets a start on another context: the next run is whole
     t.request_stop();
     second.clock.run_until_idle();
     run.expect(feed->closed(), "the feed has not ended");
+  });
+}
+
+TEST_CASE("2.24, 26.5 shutdown meets the end of an executor's last timer: that goes first") {
+  explore("shutdown meets the end of an executor", [](execution& run) {
+    story told;
+    {
+      world w(run);
+      async_timer::base::atomic<bool> has_gone{false};
+      const auto goes = [&](const void*) { has_gone.store(true, std::memory_order_release); };
+      telling_executor::calls calls{.kept = std::shared_ptr<const void>(&has_gone, goes)};
+      auto t = std::make_optional<async_timer::timer<int>>(
+          net::any_io_executor(telling_executor(w.io, calls)), 1s, told.target(), told.options());
+      calls.kept = nullptr;
+      // The scheduler keeps a few of the latest.
+      for (int others = 0; others < 8; ++others) {
+        async_timer::timer<int>{net::make_strand(w.io), 1s, answer};
+      }
+      bool went_first = false;
+      run.together(
+          [&] {
+            w.io.shutdown();
+            went_first = has_gone.load(std::memory_order_acquire);
+          },
+          [&] { t.reset(); });
+      run.expect(went_first, "the executor has outlived its context");
+    }
+    run.expect(told.is_released(), "what the timer captured is not released");
   });
 }

@@ -4,6 +4,7 @@
 #define ASYNC_TIMER_TESTS_SUPPORT_TELLING_EXECUTOR_HPP
 
 #include <functional>
+#include <memory>
 #include <utility>
 
 #include "support/fixture.hpp"
@@ -15,9 +16,10 @@ class telling_executor {
   struct calls {
     std::function<void()> at_query = [] {};
     std::function<void()> at_execute = [] {};
+    std::shared_ptr<const void> kept = nullptr;  ///< by each executor made now, and by its copies
   };
 
-  telling_executor(net::io_context& io, calls& to) noexcept : io_(&io), to_(&to) {}
+  telling_executor(net::io_context& io, calls& to) noexcept : io_(&io), to_(&to), kept_(to.kept) {}
 
   // The names and forms from here on are those of Asio's executor and property protocol.
   net::execution_context& query(net::execution::context_t) const noexcept {
@@ -45,6 +47,7 @@ class telling_executor {
  private:
   net::io_context* io_;
   calls* to_;
+  std::shared_ptr<const void> kept_;
 };
 
 }  // namespace test

@@ -167,8 +167,9 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   void post_turn() noexcept;
   void arm_driver() noexcept;
   void set_delay_class(schedule_node& node, std::chrono::nanoseconds delay) noexcept;
-  void forget(lane& gone) noexcept;
-  void unlink(lane& gone) noexcept;
+  void retire(lane& unused) noexcept;
+  void destroy_retired_lanes() noexcept;
+  bool unlink(lane& gone) noexcept;
   bool empty_a_lane() noexcept;
   void tell_listeners() noexcept;
   void check_alive() const {
@@ -195,7 +196,8 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   bool used_ = false;
   bool dead_ = false;
   core::random_engine seeds_;
-  lane* lanes_ = nullptr;
+  lane* lanes_ = nullptr;          ///< in use
+  lane* retired_lanes_ = nullptr;  ///< to be destroyed by the next turn
   shutdown_listeners listeners_;
   std::array<base::ref_ptr<lane>, 8> recent_lanes_;
 };

@@ -154,6 +154,10 @@ inline void scheduler::turn(bool posted) noexcept {
   if (driver_stale_) {
     arm_driver();
   }
+  if (retired_lanes_ != nullptr) {
+    lock.unlock();
+    destroy_retired_lanes();
+  }
 }
 
 inline void scheduler::run_batch(lock_type& lock, bool more) noexcept {

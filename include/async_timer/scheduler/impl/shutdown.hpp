@@ -51,20 +51,41 @@ inline base::ref_ptr<lane> scheduler::lane_for(const net::any_io_executor& given
   return recent_lanes_.front();
 }
 
-inline void scheduler::forget(lane& gone) noexcept {
-  const lock_type lock(mutex_);
-  unlink(gone);
-}
-
-inline void scheduler::unlink(lane& gone) noexcept {
+inline bool scheduler::unlink(lane& gone) noexcept {
   if (gone.prev_ == nullptr && lanes_ != &gone) {
-    return;  // shutdown() has done it
+    return false;  // shutdown() has done it
   }
   (gone.prev_ != nullptr ? gone.prev_->next_ : lanes_) = gone.next_;
   if (gone.next_ != nullptr) {
     gone.next_->prev_ = gone.prev_;
   }
   gone.prev_ = gone.next_ = nullptr;
+  return true;
+}
+
+/// Lives until a turn if it has its executor yet: the last to use it may be a thread that knows
+/// nothing of the context, which may go meanwhile, and many an executor must not outlive that.
+inline void scheduler::retire(lane& unused) noexcept {
+  {
+    const lock_type lock(mutex_);
+    if (unlink(unused)) {
+      unused.next_ = std::exchange(retired_lanes_, &unused);
+      if (!dead_) {
+        post_turn();
+      }
+      return;
+    }
+  }
+  delete &unused;
+}
+
+inline void scheduler::destroy_retired_lanes() noexcept {
+  lock_type lock(mutex_);
+  lane* next = std::exchange(retired_lanes_, nullptr);
+  lock.unlock();
+  while (next != nullptr) {
+    delete std::exchange(next, next->next_);
+  }
 }
 
 // Needs no memory: a destructor could not say that there is none.
@@ -93,6 +114,7 @@ inline void scheduler::shutdown() noexcept {
   tell_listeners();
   while (empty_a_lane()) {
   }
+  destroy_retired_lanes();
 }
 
 /// Destroys what a lane keeps, with no lock held, since that may be the last to refer to anything.
@@ -139,9 +161,8 @@ inline void scheduler::tell_listeners() noexcept {
 
 inline void lane::release() noexcept {
   if (references_.drop()) {
-    const auto keep_until_unlinked = scheduler_;
-    keep_until_unlinked->forget(*this);
-    delete this;
+    const auto keep_until_retired = scheduler_;
+    keep_until_retired->retire(*this);
   }
 }
 

@@ -47,18 +47,23 @@ inline void stop_watch::begin(const net::any_io_executor& plain) noexcept {
 }
 
 inline void stop_watch::could_not_begin(const posting& why) noexcept {
+  bool is_ending = false;
   {
     const std::scoped_lock lock(lock_);
-    if (run_ == nullptr) {
+    is_ending = run_ != nullptr;
+    if (is_ending) {
+      // The end of the run may have posted to what was stuck already.
+      is_stuck_ = why.how == posting::impossible;
+    } else {
       has_begun_ = false;
       serial_ = nullptr;
-    } else {
-      // The run has come to its end meanwhile, and may have posted to what was stuck already.
-      is_stuck_ = why.how == posting::impossible;
     }
   }
-  finished(why.failure);  // a run that its signals could not stop must not go on
-  static_cast<void>(try_again(lane_->owner()));
+  if (is_ending) {
+    static_cast<void>(try_again(lane_->owner()));
+  } else {
+    finished(why.failure);  // a run that its signals could not stop must not go on
+  }
 }
 
 inline void stop_watch::arm() noexcept {
