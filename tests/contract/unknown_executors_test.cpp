@@ -228,24 +228,71 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("2.24, 26.5 executors: one of the past goes in a turn of its context, or with that") {
-  auto io = std::make_unique<net::io_context>();
-  telling_executor::calls calls{.kept = std::make_shared<int>(1)};
-  const std::weak_ptr<const void> executor = calls.kept;
-  auto t = std::make_optional<timer<int>>(over(*io, calls), 1h, answer);
-  calls.kept = nullptr;
-  for (int others = 0; others < 8; ++others) timer<int>{net::make_strand(*io), 1h, answer};
-  io->poll();
-  t.reset();
-  // A thread that knows nothing of the context may be the last to refer to it.
-  CHECK_FALSE(executor.expired());
-  SUBCASE("in a turn") {
-    run_ready(*io);
-    CHECK(executor.expired());
-    CHECK(io->stopped());
+namespace {
+
+/// Is a timer whose executor is none of those that the scheduler remembers, and says when it goes.
+class past_executor {
+ public:
+  explicit past_executor(std::function<void()> at_end = [] {}) {
+    calls.kept = std::shared_ptr<void>(this, [this, at_end = std::move(at_end)](void*) {
+      has_gone = true;
+      at_end();
+    });
+    t.emplace(over(*io, calls), 1h, answer);
+    calls.kept = nullptr;
+    for (int others = 0; others < 8; ++others) make_another();
   }
-  SUBCASE("with the context") {
-    io.reset();
-    CHECK(executor.expired());
+  void make_another() const { timer<int>{net::make_strand(*io), 1h, answer}; }
+
+  bool has_gone = false;
+  telling_executor::calls calls;
+  std::unique_ptr<net::io_context> io = std::make_unique<net::io_context>();
+  std::optional<timer<int>> t;
+};
+
+}  // namespace
+
+TEST_CASE("2.24, 26.5 executors: one of the past goes where its context is in use, or with that") {
+  past_executor one;
+  run_ready(*one.io);
+  SUBCASE("after an end elsewhere") {
+    one.t.reset();
+    // This might be a thread that knows nothing of the context, which goes meanwhile.
+    CHECK_FALSE(one.has_gone);
+    SUBCASE("in a turn") {
+      run_ready(*one.io);
+      CHECK(one.io->stopped());
+    }
+    SUBCASE("when another timer comes with another one") { one.make_another(); }
+    SUBCASE("with the context") { one.io.reset(); }
+    CHECK(one.has_gone);
   }
+  SUBCASE("at once on a thread of the context") {
+    net::post(*one.io, [&] {
+      one.t.reset();
+      CHECK(one.has_gone);
+    });
+    run_ready(*one.io);
+    CHECK(one.io->stopped());
+  }
+}
+
+TEST_CASE(
+    "2.24, 26.5 executors: the end of one may use the library while its tick is given to it") {
+  std::optional<timer<int>> other;
+  past_executor one([&] { other.reset(); });
+  other.emplace(*one.io, 1h, answer);
+  other->start();
+  run_ready(*one.io);
+  one.t->start();
+  // Stands for another thread that runs the context meanwhile.
+  one.calls.at_executed = [&] {
+    one.t.reset();
+    one.io->poll();
+  };
+  run_ready(*one.io);
+  CHECK(one.has_gone);
+  CHECK_FALSE(other.has_value());
+  run_ready(*one.io);
+  CHECK(one.io->stopped());
 }

@@ -1,5 +1,5 @@
-// An executor of a user, over an io_context, that calls the test when it is asked for its context,
-// and when it is given a function.
+// An executor of a user, over an io_context, that tells the test when it is asked for its context,
+// before and after it has posted a function that it is given, and at the end of its last copy.
 #ifndef ASYNC_TIMER_TESTS_SUPPORT_TELLING_EXECUTOR_HPP
 #define ASYNC_TIMER_TESTS_SUPPORT_TELLING_EXECUTOR_HPP
 
@@ -16,6 +16,7 @@ class telling_executor {
   struct calls {
     std::function<void()> at_query = [] {};
     std::function<void()> at_execute = [] {};
+    std::function<void()> at_executed = [] {};
     std::shared_ptr<const void> kept = nullptr;  ///< by each executor made now, and by its copies
   };
 
@@ -35,6 +36,7 @@ class telling_executor {
   void execute(Function&& function) const {
     to_->at_execute();
     net::post(io_->get_executor(), std::forward<Function>(function));
+    to_->at_executed();
   }
 
   friend bool operator==(const telling_executor& a, const telling_executor& b) noexcept {

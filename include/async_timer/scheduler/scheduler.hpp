@@ -196,8 +196,9 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   bool used_ = false;
   bool dead_ = false;
   core::random_engine seeds_;
-  lane* lanes_ = nullptr;          ///< in use
-  lane* retired_lanes_ = nullptr;  ///< to be destroyed by the next turn
+  lane* lanes_ = nullptr;  ///< all but the retired ones
+  lane* retired_lanes_ =
+      nullptr;  ///< to be destroyed by the next turn, at the latest by shutdown()
   shutdown_listeners listeners_;
   std::array<base::ref_ptr<lane>, 8> recent_lanes_;
 };

@@ -221,12 +221,15 @@ inline bool scheduler::collect(core::time_point now) noexcept {
 }
 
 inline void scheduler::hand_over(lock_type& lock, schedule_node& node) noexcept {
-  const net::any_io_executor executor = node.lane_->executor_;
-  lock.unlock();
-  try {
-    net::post(executor, carried<&scheduler::deliver, &scheduler::lost>(shared_from_this(), node));
-  } catch (...) {
-    // The delivery was destroyed unrun, which has told the node.
+  {
+    // Goes before the lock is taken again: the node may be over by then, and this the last copy.
+    const net::any_io_executor executor = node.lane_->executor_;
+    lock.unlock();
+    try {
+      net::post(executor, carried<&scheduler::deliver, &scheduler::lost>(shared_from_this(), node));
+    } catch (...) {
+      // The delivery was destroyed unrun, which has told the node.
+    }
   }
   lock.lock();
 }

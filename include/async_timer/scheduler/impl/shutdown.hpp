@@ -19,10 +19,12 @@ inline void scheduler::know_own(const net::any_io_executor& own) noexcept {
 
 inline base::ref_ptr<lane> scheduler::lane_for(const net::any_io_executor& given) {
   bool knows_own = false;
+  bool has_retired_lanes = false;
   {
     const lock_type lock(mutex_);
     check_alive();
     knows_own = static_cast<bool>(own_);
+    has_retired_lanes = retired_lanes_ != nullptr;
     if (const auto& latest = recent_lanes_.front(); latest && latest->executor_ == given) {
       return latest;
     }
@@ -30,6 +32,9 @@ inline base::ref_ptr<lane> scheduler::lane_for(const net::any_io_executor& given
   auto executor = untracked(untagged(given));
   if (!knows_own) {
     know_own(executor_beneath(executor));
+  }
+  if (has_retired_lanes) {
+    destroy_retired_lanes();  // there may be no turn for long
   }
   base::ref_ptr<lane> evicted;
   const lock_type lock(mutex_);
@@ -63,12 +68,14 @@ inline bool scheduler::unlink(lane& gone) noexcept {
   return true;
 }
 
-/// Lives until a turn if it has its executor yet: the last to use it may be a thread that knows
-/// nothing of the context, which may go meanwhile, and many an executor must not outlive that.
+/// Destroys a lane, but one that still has its executor only on a thread of the context, or of
+/// somebody who uses that: the last to refer to the lane may be a thread that knows nothing of the
+/// context, which may go meanwhile, and a strand must not outlive it.
 inline void scheduler::retire(lane& unused) noexcept {
   {
     const lock_type lock(mutex_);
-    if (unlink(unused)) {
+    const bool is_inside = own_ && runs_in_this_thread(own_);
+    if (unlink(unused) && !is_inside) {
       unused.next_ = std::exchange(retired_lanes_, &unused);
       if (!dead_) {
         post_turn();
