@@ -3,6 +3,7 @@
 // executor known before them, so these tests use the real clock, and timers that are due at once.
 #include <doctest/doctest.h>
 
+#include <deque>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -233,21 +234,35 @@ namespace {
 /// Is a timer whose executor is none of those that the scheduler remembers, and says when it goes.
 class past_executor {
  public:
-  explicit past_executor(std::function<void()> at_end = [] {}) {
+  enum class others { strands, unknown };
+
+  explicit past_executor(
+      std::function<void()> at_end = [] {}, others kind = others::strands)
+      : kind_(kind) {
     calls.kept = std::shared_ptr<void>(this, [this, at_end = std::move(at_end)](void*) {
       has_gone = true;
       at_end();
     });
     t.emplace(over(*io, calls), 1h, answer);
     calls.kept = nullptr;
-    for (int others = 0; others < 8; ++others) make_another();
+    for (int i = 0; i < 8; ++i) make_another();
   }
-  void make_another() const { timer<int>{net::make_strand(*io), 1h, answer}; }
+  void make_another() {
+    if (kind_ == others::strands) {
+      timer<int>{net::make_strand(*io), 1h, answer};
+    } else {
+      timer<int>{over(*io, faults_.emplace_back()), 1h, answer};
+    }
+  }
 
   bool has_gone = false;
   telling_executor::calls calls;
   std::unique_ptr<net::io_context> io = std::make_unique<net::io_context>();
   std::optional<timer<int>> t;
+
+ private:
+  const others kind_;
+  std::deque<faulty_executor::faults> faults_;
 };
 
 }  // namespace
@@ -275,6 +290,17 @@ TEST_CASE("2.24, 26.5 executors: one of the past goes where its context is in us
     run_ready(*one.io);
     CHECK(one.io->stopped());
   }
+}
+
+TEST_CASE("2.24, 26.5 executors: one of the past goes in a turn where no other than these came") {
+  past_executor one([] {}, past_executor::others::unknown);
+  net::post(*one.io, [&] {
+    one.t.reset();
+    CHECK_FALSE(one.has_gone);
+  });
+  run_ready(*one.io);
+  CHECK(one.has_gone);
+  CHECK(one.io->stopped());
 }
 
 TEST_CASE(

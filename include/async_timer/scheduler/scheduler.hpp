@@ -196,9 +196,8 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   bool used_ = false;
   bool dead_ = false;
   core::random_engine seeds_;
-  lane* lanes_ = nullptr;  ///< all but the retired ones
-  lane* retired_lanes_ =
-      nullptr;  ///< to be destroyed by the next turn, at the latest by shutdown()
+  lane* lanes_ = nullptr;          ///< all but the retired ones
+  lane* retired_lanes_ = nullptr;  ///< to go in a turn, in lane_for(), at the latest in shutdown()
   shutdown_listeners listeners_;
   std::array<base::ref_ptr<lane>, 8> recent_lanes_;
 };
