@@ -68,9 +68,9 @@ inline bool scheduler::unlink(lane& gone) noexcept {
   return true;
 }
 
-/// Destroys a lane, but one that still has its executor only on a thread of the context, or of
-/// somebody who uses that: the last to refer to the lane may be a thread that knows nothing of the
-/// context, which may go meanwhile, and a strand must not outlive it.
+/// Destroys a lane: at once if its executor was taken, or on a thread that runs the context; else
+/// in a turn, in lane_for() or in shutdown(). The last to refer to it may be a thread that knows
+/// nothing of the context, which may go meanwhile, and a strand must not outlive that.
 inline void scheduler::retire(lane& unused) noexcept {
   {
     const lock_type lock(mutex_);
