@@ -54,6 +54,7 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/testing/virtual_clock.hpp
     include/async_timer/timer/blocking.hpp
     include/async_timer/timer/core.hpp
+    include/async_timer/timer/deadline.hpp
     include/async_timer/timer/every.hpp
     include/async_timer/timer/group_operation.hpp
     include/async_timer/timer/group_parts.hpp

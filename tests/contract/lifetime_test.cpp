@@ -365,6 +365,31 @@ TEST_CASE_FIXTURE(virtual_context, "D9 captured: a reference doesn't keep it") {
 }
 
 TEST_CASE_FIXTURE(virtual_context,
+                  "D9 captured: the last value goes with it, whoever refers to it") {
+  std::weak_ptr<int> last;
+  auto t = std::make_optional<async_timer::timer<std::shared_ptr<int>>>(io, 1s, [&] {
+    auto value = std::make_shared<int>(1);
+    last = value;
+    return value;
+  });
+  t->start();
+  clock.run_until_idle();
+  const auto ref = t->ref();
+  const auto feed = t->subscribe();
+  SUBCASE("of a run") {}
+  SUBCASE("after a run") {
+    t->request_stop();
+    clock.run_until_idle();
+    CHECK_FALSE(last.expired());
+  }
+  t.reset();
+  clock.run_until_idle();
+  CHECK(ref.hit_count() == 1);
+  CHECK(feed.closed());
+  CHECK(last.expired());
+}
+
+TEST_CASE_FIXTURE(virtual_context,
                   "D9 captured: handlers die with their operation, not with the timer") {
   int_timer t{io, 1s, answer};
   t.start();

@@ -854,6 +854,24 @@ TEST_CASE("D27 stop_on: a context destroyed with signals pending calls nobody an
   CHECK(stops == 0);
 }
 
+TEST_CASE_FIXTURE(virtual_context, "18.1, D9b stop_on: another timer may end with its context") {
+  auto there = std::make_unique<net::io_context>();
+  idle_timer other{*there};
+  int stops = 0;
+  async_timer::timer_options options;
+  options.on_stop = [&] { ++stops; };
+  options.stop_on = stop_when(other);
+  async_timer::timer t{io, 1s, [] {}, std::move(options)};
+  t.start();
+  clock.advance(2s);
+  CHECK(t.hit_count() == 3);
+  there.reset();
+  CHECK_FALSE(t.is_running());
+  CHECK(out_of_work());
+  CHECK(stops == 1);
+  CHECK(t.hit_count() == 3);
+}
+
 TEST_CASE("18.9, D27 stop_on: a context destroyed right after the run's end keeps no signal") {
   auto kept = std::make_shared<int>(0);
   const std::weak_ptr<int> alive = kept;

@@ -113,6 +113,16 @@ TEST_CASE_FIXTURE(virtual_context,
   }
 }
 
+TEST_CASE_FIXTURE(virtual_context, "2.4, 2.13 range: one of proxies gives what they stand for") {
+  std::vector bits{true};
+  timer t{io, 1s, std::views::all(bits)};
+  static_assert(std::is_same_v<decltype(t), timer<bool>>);
+  t.start();
+  clock.run_until_idle();
+  bits[0] = false;
+  CHECK(t.last_result() == true);
+}
+
 TEST_CASE_FIXTURE(virtual_context, "2.4, 2.13, 2.16, 2.17 coro: advanced once a tick, to its end") {
   check_counts_to_three(*this, coro_up(executor_of(io), 1, 3));
 }

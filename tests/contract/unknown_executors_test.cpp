@@ -188,6 +188,27 @@ TEST_CASE(
   CHECK(io.stopped());
 }
 
+TEST_CASE("2.24, 26.5 executors: one that uses the library at the end of a run doesn't hang") {
+  net::io_context io;
+  telling_executor::calls calls;
+  timer<int> t{over(io, calls), 1h, []() -> net::awaitable<int> { co_return 1; }};
+  t.start();
+  run_ready(io);
+  CHECK(t.hit_count() == 1);
+  // The runner that waits for the next tick is unwound, through the executor, with the run.
+  int executed = 0;
+  calls.at_execute = [&] {
+    ++executed;
+    static_cast<void>(t.name());
+  };
+  t.request_stop();
+  run_ready(io);
+  CHECK(executed > 0);
+  CHECK_FALSE(t.is_running());
+  CHECK(io.stopped());
+  calls.at_execute = [] {};
+}
+
 TEST_CASE(
     "2.24, 3.4 executors: with those of a user alone timers tick on, and others get their turn") {
   net::io_context io;

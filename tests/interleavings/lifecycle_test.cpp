@@ -202,6 +202,24 @@ TEST_CASE("13.23, D9 the end of the handle meets a delivery") {
   });
 }
 
+TEST_CASE("15.1, D9 cancel by a reference meets the end of a destroyed timer: all of it is gone") {
+  explore("cancel by a reference meets a destroyed timer's end", [](execution& run) {
+    one_timer one(run, 2);
+    one.start_sleeping();
+    auto reference = one.t->ref();
+    run.together([&] { one.w.serve(); },
+                 [&] {
+                   one.t.reset();
+                   reference.cancel(one.done.handler("cancel", [&] {
+                     run.expect(one.told.is_released(),
+                                "cancel completed before the captures went");
+                   }));
+                   one.w.serve();
+                 });
+    one.end(run);
+  });
+}
+
 TEST_CASE("19.6, 7.1 every: of two starts on two threads one succeeds") {
   explore("two starts of a timer of every()", [](execution& run) {
     story told;

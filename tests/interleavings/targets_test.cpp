@@ -306,3 +306,31 @@ TEST_CASE("2.24, 15.4 a strand's timer meets a stop while its tick is on the way
     told.expect_all_over(run);
   });
 }
+
+TEST_CASE("D23, 26.5 children of a runner's first tick are work, whichever thread it runs on") {
+  explore("a child of the first tick", one_preemption, [](execution& run) {
+    book done;
+    story told;
+    {
+      world w(run, 2);
+      namespace execution_of = net::execution;
+      bool is_work = false;
+      const auto target = [&told, &is_work, c = told.captured]() -> net::awaitable<int> {
+        const net::any_io_executor own = co_await net::this_coro::executor;
+        const auto childs = net::prefer(own, execution_of::outstanding_work.tracked);
+        is_work = net::query(childs, execution_of::outstanding_work) ==
+                  execution_of::outstanding_work.tracked;
+        co_return ++told.ticks;
+      };
+      async_timer::timer<int> t{w.io, 1s, target, told.options()};
+      told.start(t);
+      run.together([&] { w.serve(); }, [&] { w.serve(); });
+      run.expect_equal(told.ticks, 1, "ticks");
+      run.expect(is_work, "the target's executor can't stand for work");
+      t.cancel(done.handler("cancel"));
+      w.finish();
+    }
+    done.expect_each_once(run);
+    told.expect_all_over(run);
+  });
+}

@@ -148,7 +148,7 @@ inline bool log_holds_back(const event_tag& event, std::string_view timer) noexc
 /// @param sink  is called from whatever thread reports, also from several at once, never with a
 ///              lock held; what it throws is dropped. An empty function stands for the default
 ///              sink, which prints warnings and errors to stderr, one line for each event, timer
-///              and second, with the count of those held back.
+///              and second, with the count of those held back since; none follows the last one.
 /// @par Thread safety
 ///   Safe from any thread at any time; a record on its way may still reach the former sink.
 inline log_sink set_log_sink(log_sink sink) {

@@ -33,7 +33,7 @@ class reference_count {
   std::atomic<std::uint32_t> count_{1};
 };
 
-/// Gives a class its count; the class is born with one reference, for adopt_ref().
+/// Gives a class its count; the class is born with one reference, for ref_ptr::adopt().
 class ref_counted {
  public:
   ref_counted(const ref_counted&) = delete;

@@ -203,7 +203,6 @@ inline void runner::launch(base::ref_ptr<runner> idle, async_job& job, const voi
       auto ended = net::bind_executor(inline_executor(), [idle](const std::exception_ptr&) {});
       net::co_spawn(net::any_io_executor(tagged_executor(chosen.tag_)), serve(keeper(chosen)),
                     net::bind_cancellation_slot(chosen.signal_.slot(), std::move(ended)));
-      chosen.tag_->begin_tracking();  // not before: the runner's own coroutine is no work
     } else {
       net::dispatch(chosen.tag_->serial(false), resumption(std::move(idle)));
     }
@@ -318,6 +317,7 @@ inline net::awaitable<void> runner::settle() {
 inline net::awaitable<void> runner::serve(keeper self) {
   auto settled = self->settle();
   co_await std::move(settled);
+  self->tag_->begin_tracking();  // not before: the runner's own coroutine is no work
   const auto own_references = self->references_;
   for (;;) {
     self->begun_ = true;

@@ -59,16 +59,11 @@ concept range_object = std::ranges::input_range<std::remove_cvref_t<T>&> &&
 /// A returned range is a generator if it makes its items as it goes, as views and single-pass
 /// ranges do; a returned container or string is a value.
 template <class T>
-concept generating_range =
+concept range_target =
     range_object<T> && !optional_traits<std::remove_cvref_t<T>>::value &&  // a view in C++26
     (std::ranges::view<std::remove_cvref_t<T>> ||
      !std::ranges::forward_range<std::remove_cvref_t<T>&>)&&!std::convertible_to<T,
                                                                                  std::string_view>;
-
-/// A range that is handed in directly: a container would be a value that ticks once for each
-/// item, which is more often a mistake (contract 2.9), so only generating ranges are taken.
-template <class T>
-concept range_target = generating_range<T>;
 
 enum class target_shape {
   plain,
@@ -99,7 +94,7 @@ consteval target_shape shape_of() {
       return target_shape::returns_coro;
     } else if constexpr (async_generator<result>) {
       return target_shape::returns_async_generator;
-    } else if constexpr (generating_range<result>) {
+    } else if constexpr (range_target<result>) {
       return target_shape::returns_range;
     } else {
       return target_shape::plain;
@@ -134,7 +129,8 @@ struct target_value<Target, target_shape::awaitable> {
 };
 template <class Target>
 struct target_value<Target, target_shape::range> {
-  using type = typename item_value<std::ranges::range_reference_t<Target>>::type;
+  // Not the reference: that may be a proxy, into the range.
+  using type = typename item_value<std::ranges::range_value_t<Target>>::type;
 };
 template <class Target>
 struct target_value<Target, target_shape::coro> {

@@ -73,7 +73,7 @@ class executor_tag final : public base::ref_counted {
   net::any_io_executor possibly_;
   net::any_io_executor never_;
   base::atomic<const void*> owner_{nullptr};
-  std::atomic<bool> is_tracking_{false};
+  base::atomic<bool> is_tracking_{false};
   std::atomic<std::int64_t> work_count_{0};
   base::word_lock work_lock_;
   net::any_io_executor work_;

@@ -30,6 +30,13 @@ class lane_extension {
 
 class lane {
  public:
+  /// Is what a run leaves here, or needs no more; to be destroyed with no lock held, since that
+  /// calls code of the executor.
+  struct leftovers {
+    net::any_io_executor work{};
+    std::unique_ptr<lane_extension> extension{};
+  };
+
   lane(std::shared_ptr<scheduler> owner, net::any_io_executor executor)
       : scheduler_(std::move(owner)),
         executor_(std::move(executor)),

@@ -74,9 +74,9 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   ///
   /// Throws threadsafe_dispatch_error if the context is gone; then, or when memory ends, nothing
   /// has changed.
-  void begin_run(schedule_node& node, const rearm& first);
+  void begin_run(schedule_node& node, const rearm& first, lane::leftovers& unused);
   /// Ends a run whose node is idle; drops the lane's work with the last run.
-  void end_run(schedule_node& node) noexcept;
+  void end_run(schedule_node& node, lane::leftovers& last) noexcept;
 
   /// Arms an idle node of a run in progress. Throws when memory ends.
   void arm(schedule_node& node, const rearm& next);

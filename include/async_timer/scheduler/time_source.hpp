@@ -48,7 +48,7 @@ class time_source {
     core::time_point time;
     std::uint64_t cycle = 0;
   };
-  // Under a microsecond where the counter runs at 2 GHz or more.
+  // About a microsecond where the counter runs at 2 GHz, less where it is faster.
   static constexpr std::uint64_t longest_recent = 2048;
 
   static reading& latest_reading() noexcept {

@@ -66,7 +66,8 @@ class virtual_clock {
       }
       move_to(*due);
     }
-    move_to(goal);
+    const bool some_wait_for_ever = scheduler_->next_due() == time_point::max();
+    move_to(some_wait_for_ever ? std::min(goal, last_before_ever) : goal);
   }
 
   /// Moves to the next instant at which something is due, and runs it.
@@ -91,7 +92,10 @@ class virtual_clock {
   // Far beyond what a test does at one instant, little enough to fail within seconds.
   static constexpr std::int64_t most_handlers = 20'000'000;
 
-  /// Gives the next instant; a timer with the longest delay there is never becomes due.
+  // What waits for the end of time, as a timer with the longest delay there is, never becomes due.
+  static constexpr time_point last_before_ever = time_point::max() - std::chrono::nanoseconds(1);
+
+  /// Gives the next instant at which something becomes due.
   [[nodiscard]] std::optional<time_point> next_due() const {
     const auto due = scheduler_->next_due();
     return due == time_point::max() ? std::nullopt : due;

@@ -39,7 +39,7 @@ class waiter;
 class stop_waiter;
 class stop_watch;
 
-/// Is shared with a delivery in progress, and copied to change it meanwhile.
+/// Is shared with a delivery in progress, and only then copied to change it.
 using feed_list = std::vector<base::ref_ptr<feed_base>>;
 
 /// Is what most timers never need, made on first use so that a sleeping timer stays small.
@@ -53,6 +53,7 @@ struct cold_state {
   operation_list waiters;            ///< join, wait, next, trigger, in the order of registration
   operation_list stop_waiters;       ///< cancel
   std::shared_ptr<feed_list> feeds;  ///< subscribe, in the order of registration; null for none
+  bool feeds_are_read = false;       ///< by a delivery, with the lock free
 
   stop_signals stop_on;             ///< until the start, which hands them to the watch
   base::ref_ptr<stop_watch> watch;  ///< of the active run
@@ -88,6 +89,7 @@ class timer_core : public schedule_node, public base::from_slabs {
     bool is_fallback = false;             ///< `where` is for a timer that has no lane yet
     std::exception_ptr former_failure = nullptr;  ///< left
     base::ref_ptr<stop_watch> watch{};            ///< left: who waits for the stop signals
+    lane::leftovers unused{};                     ///< left
   };
   void start(base::ref_ptr<lane> where = nullptr);
   /// Is start() in two steps, for a caller with a lock: the second one calls code of a user.
@@ -179,9 +181,9 @@ class timer_core : public schedule_node, public base::from_slabs {
   void claim_ticked(operation_list& claimed) noexcept;
   void count_tick(core::time_point now) noexcept;
   /// Gives the feeds to fill for the tick just counted; lock held.
-  [[nodiscard]] std::shared_ptr<const feed_list> feeds() const noexcept {
-    return cold_ ? cold_->feeds : nullptr;
-  }
+  [[nodiscard]] std::shared_ptr<const feed_list> read_feeds() noexcept;
+  /// Follows it when what it gave was let go; lock held.
+  void feeds_were_read() noexcept;
   /// Decides when the next tick is due; entered with the lock held. With a value the lock stays
   /// held until after_rearm(); without one the run has ended.
   std::optional<rearm> schedule_next(core::time_point now) noexcept;
@@ -280,9 +282,10 @@ class timer_core : public schedule_node, public base::from_slabs {
   void call_on_error(const error_callback& on_error, const std::exception_ptr& failure) noexcept;
   void call_on_stop(const stop_callback& on_stop) noexcept;
   void say(last_words& words) noexcept;
-  void leave_run(operation_list& stop_waiters, std::optional<captures>& last) noexcept;
+  void leave_run(operation_list& stop_waiters) noexcept;
   void take_captures(std::optional<captures>& taken) noexcept;
   void release_captures(std::optional<captures>& taken) noexcept;
+  feed_list& feeds_to_change(std::shared_ptr<feed_list>& former);
   std::shared_ptr<const feed_list> end_feeds(const std::exception_ptr& failure) noexcept;
   static void end_all(const std::shared_ptr<const feed_list>& feeds,
                       const std::exception_ptr& failure) noexcept;

@@ -4,20 +4,16 @@
 #define ASYNC_TIMER_TIMER_GROUP_OPERATION_HPP
 
 #include <async_timer/base/ref_ptr.hpp>
-#include <async_timer/base/schedule_point.hpp>
 #include <async_timer/base/word_lock.hpp>
 #include <async_timer/core/interval.hpp>
-#include <async_timer/core/time.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/errors.hpp>
 #include <async_timer/net/operation.hpp>
 #include <async_timer/scheduler/lane.hpp>
 #include <async_timer/scheduler/schedule_node.hpp>
-#include <async_timer/scheduler/scheduler.hpp>
 #include <async_timer/timer/blocking.hpp>
 #include <async_timer/timer/core.hpp>
-#include <atomic>
-#include <chrono>
+#include <async_timer/timer/deadline.hpp>
 #include <cstddef>
 #include <exception>
 #include <mutex>
@@ -50,7 +46,11 @@ class group_operation : public operation {
   void begin(const void* caller, lane& where, const std::optional<interval>& timeout) noexcept {
     const bool expired = timeout && timeout->nanoseconds().count() <= 0;
     if (timeout && !expired && !members_.empty()) {
-      arm_deadline(where, timeout->nanoseconds());
+      try {
+        deadline_.arm(where.owner(), timeout->nanoseconds());
+      } catch (...) {
+        fail(std::current_exception());
+      }
     }
     for (std::size_t index = 0; index < members_.size(); ++index) {
       begin_part(index, caller);
@@ -114,23 +114,14 @@ class group_operation : public operation {
   }
 
   /// Precedes the completion, as waiter::may_complete().
-  bool may_complete() noexcept {
-    if (deadline_.clock == nullptr) {
-      return true;
-    }
-    if (!deadline_.clock->disarm(deadline_) && !deadline_.meet()) {
-      return false;
-    }
-    deadline_.clock = nullptr;
-    return true;
-  }
+  bool may_complete() noexcept { return deadline_.let_go(); }
 
   mutable base::word_lock mutex_;
   std::exception_ptr error_;
 
  private:
-  struct deadline final : schedule_node {
-    explicit deadline(group_operation& bounded) noexcept : owner(&bounded) {}
+  struct expiry final : deadline {
+    explicit expiry(group_operation& bounded) noexcept : owner(&bounded) {}
     std::optional<rearm> on_due() noexcept override {
       end_with(owner->timed_out());
       return std::nullopt;
@@ -138,31 +129,12 @@ class group_operation : public operation {
     void on_shutdown() noexcept override { end_with(context_went_away()); }
     void end_with(const std::exception_ptr& error) noexcept {
       owner->fail(error);
-      if (meet()) {
-        clock = nullptr;
+      if (arrive()) {
         owner->complete();
       }
     }
-    /// The deadline on its way and the last part meet; the second one completes.
-    bool meet() noexcept { return met.exchange(true, std::memory_order_acq_rel); }
-
     group_operation* owner;
-    scheduler* clock = nullptr;
-    base::atomic<bool> met{false};
   };
-
-  void arm_deadline(lane& where, std::chrono::nanoseconds timeout) noexcept {
-    scheduler& clock = where.owner();
-    const auto now = clock.now();
-    deadline_.clock = &clock;
-    lane_ = base::ref_ptr<lane>(&where);
-    try {
-      clock.arm(deadline_, {.due = core::saturating_add(now, timeout), .now = now});
-    } catch (...) {
-      deadline_.clock = nullptr;
-      fail(std::current_exception());
-    }
-  }
 
   /// Enrolls even what is to be cancelled at once: a trigger fires all members, a cancel stops all.
   void begin_part(std::size_t index, const void* caller) noexcept {
@@ -206,8 +178,7 @@ class group_operation : public operation {
   const timer_cores members_;
   std::vector<base::ref_ptr<operation>> parts_;
   std::size_t missing_;
-  base::ref_ptr<lane> lane_;  // keeps the scheduler that the deadline is armed in
-  deadline deadline_;
+  expiry deadline_;
 };
 
 }  // namespace detail

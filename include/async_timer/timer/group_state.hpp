@@ -293,11 +293,27 @@ struct initiate_group_stop {
   void operator()(Handler&& handler) const {
     using op_type = operation_with<group_stop_operation, std::decay_t<Handler>>;
     std::decay_t<Handler> owned(std::forward<Handler>(handler));
-    auto op = op_type::create(std::move(owned), get_executor(), only ? *only : group->deactivate(),
-                              group->name());
-    const void* const caller = op->caller();  // may throw: the slot must not own the operation yet
-    op->connect_slot();
-    op.detach()->begin(caller, group->where(), std::nullopt);
+    try {
+      auto op = op_type::create(std::move(owned), get_executor(),
+                                only ? *only : group->deactivate(), group->name());
+      const void* const caller = op->caller();  // may throw: the slot must not own it yet
+      op->connect_slot();
+      op.detach()->begin(caller, group->where(), std::nullopt);
+    } catch (...) {
+      request_stop();
+      throw;
+    }
+  }
+
+  /// Is what remains where nobody can be told of the end.
+  void request_stop() const noexcept {
+    if (!only) {
+      group->request_stop();
+      return;
+    }
+    for (const auto& member : *only) {
+      member->request_stop();
+    }
   }
 };
 

@@ -70,7 +70,11 @@ class timer_end_waiter final : public waiter {
     watch_->finished(error_);
     release();
   }
-  void abandon() noexcept override { release(); }
+  /// The timer has ended with its context; the one that waits may have another.
+  void abandon() noexcept override {
+    watch_->finished(nullptr);
+    release();
+  }
 
  private:
   base::ref_ptr<stop_watch> watch_;

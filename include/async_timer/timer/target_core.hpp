@@ -51,7 +51,10 @@ class target_core : public value_core<target_value_t<Target>> {
  private:
   [[nodiscard]] const std::type_info& target_type() const noexcept final { return typeid(Target); }
   void end_target_run() noexcept final { caller_.reset(); }
-  void destroy_target() noexcept final { caller_.~caller_type(); }
+  void destroy_target() noexcept final {
+    caller_.~caller_type();
+    this->forget_value();
+  }
 
   // A union member, so that what the target captured can go before the block of counters does.
   union {

@@ -175,14 +175,20 @@ class timer_group {
   ///   of a member
   /// @throws timeout_error; at once if <= 0 and not done by then
   /// @throws std::invalid_argument  if the timeout is not finite
+  /// @throws std::bad_alloc  the members were asked to stop nevertheless
   void cancel_threadsafe(std::optional<interval> timeout = {}) {
     using operation = detail::blocking_operation<detail::group_stop_operation>;
     detail::check_timeout(timeout);
     state().check_may_block("cancel_threadsafe", "co_await cancel_all()");
     const auto place = std::make_shared<typename operation::place>();
-    auto op =
-        base::ref_ptr<operation>::adopt(new operation(place, state().deactivate(), state().name()));
-    op.detach()->begin(nullptr, state().where(), std::nullopt);
+    try {
+      auto op = base::ref_ptr<operation>::adopt(
+          new operation(place, state().deactivate(), state().name()));
+      op.detach()->begin(nullptr, state().where(), std::nullopt);
+    } catch (...) {
+      state().request_stop();
+      throw;
+    }
     const auto outcome = place->wait(timeout);
     if (!outcome) {
       throw detail::did_not("cancel_threadsafe", "cancellation did not complete", *timeout);

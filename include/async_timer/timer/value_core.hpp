@@ -95,6 +95,14 @@ class value_core : public timer_core {
     }
     return schedule_next(now);
   }
+  /// Follows the end of the handle: nobody can ask for the last value any more.
+  void forget_value() noexcept {
+    if constexpr (!kept_in_place<value_type>) {
+      published<value_type> gone;  // destroyed without the lock
+      const std::scoped_lock lock(lock_);
+      std::swap(gone, last_);
+    }
+  }
 
  private:
   /// Posts the completions, then fills the feeds, in the order of registration; opens the lock
@@ -102,7 +110,7 @@ class value_core : public timer_core {
   void hand_out(published<value_type>& former) noexcept {
     operation_list claimed;
     claim_ticked(claimed);
-    auto filled = feeds();
+    auto filled = read_feeds();
     auto value = last_;
     set_phase(settling);
     lock_.unlock();
@@ -117,6 +125,7 @@ class value_core : public timer_core {
     value = {};
     former = {};
     lock_.lock();
+    feeds_were_read();
   }
 
   void store_outcome(waiter& op) noexcept override {

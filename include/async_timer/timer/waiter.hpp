@@ -3,13 +3,13 @@
 #define ASYNC_TIMER_TIMER_WAITER_HPP
 
 #include <async_timer/base/ref_ptr.hpp>
-#include <async_timer/base/schedule_point.hpp>
 #include <async_timer/delivery/value.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/errors.hpp>
 #include <async_timer/net/operation.hpp>
 #include <async_timer/timer/core.hpp>
-#include <atomic>
+#include <async_timer/timer/deadline.hpp>
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <limits>
@@ -64,57 +64,37 @@ class waiter : public operation {
 
   /// Lets the wait expire; called with the timer's lock held. Throws when memory ends.
   void arm_deadline(scheduler& clock, std::chrono::nanoseconds timeout) {
-    const auto now = clock.now();
-    clock.arm(deadline_, {.due = core::saturating_add(now, timeout), .now = now});
-    // The timer's lock keeps the deadline from passing before this.
-    deadline_.clock = clock.shared_from_this();
+    deadline_.arm(clock, timeout);
   }
 
  protected:
   ~waiter() override = default;
 
-  /// Precedes the completion; false: the deadline is on its way, and completes when it arrives.
-  ///
-  /// So nothing refers to the operation any more when its memory is freed and its handler called.
-  bool may_complete() noexcept {
-    if (deadline_.clock == nullptr) {
-      return true;
-    }
-    if (!deadline_.clock->disarm(deadline_) && !deadline_.meet()) {
-      return false;
-    }
-    deadline_.clock = nullptr;
-    return true;
-  }
+  /// Precedes the completion, so that nothing refers to the operation any more when its memory is
+  /// freed and its handler called.
+  bool may_complete() noexcept { return deadline_.let_go(); }
 
-  struct deadline final : schedule_node {
-    explicit deadline(waiter& bounded) noexcept : owner(&bounded) {}
+  struct expiry final : deadline {
+    explicit expiry(waiter& bounded) noexcept : owner(&bounded) {}
     std::optional<rearm> on_due() noexcept override {
-      if (owner->timer_->expire(*owner) || meet()) {
-        clock = nullptr;
+      if (arrive(owner->timer_->expire(*owner))) {
         owner->complete();
       }
       return std::nullopt;
     }
     void on_shutdown() noexcept override {
-      if (meet()) {
-        clock = nullptr;
+      if (arrive()) {
         owner->abandon();
       }
     }
-    /// The deadline on its way and who completes otherwise meet; the second one goes on.
-    bool meet() noexcept { return met.exchange(true, std::memory_order_acq_rel); }
-
     waiter* owner;
-    std::shared_ptr<scheduler> clock;  ///< kept: the timer may have started elsewhere meanwhile
-    base::atomic<bool> met{false};
   };
 
   base::ref_ptr<timer_core> timer_;
   awaited what_;
   tick_goal goal_;
   std::exception_ptr error_;
-  deadline deadline_;
+  expiry deadline_;
 };
 
 /// Adds the value; `AsOptional` tells next and wait from join and trigger.

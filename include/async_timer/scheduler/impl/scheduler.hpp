@@ -11,18 +11,17 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 
 namespace detail {
 
-inline void scheduler::begin_run(schedule_node& node, const rearm& first) {
-  net::any_io_executor work;
+inline void scheduler::begin_run(schedule_node& node, const rearm& first, lane::leftovers& unused) {
   const lock_type lock(mutex_);
   check_alive();
   lane& where = *node.lane_;
   if (where.running_ == 0) {
-    work = tracked(where.executor_);
+    unused.work = tracked(where.executor_);
   }
   place(node, first);
   // Nothing throws from here on.
   if (where.running_++ == 0) {
-    std::swap(where.work_, work);
+    std::swap(where.work_, unused.work);
     where.take_extension(false);
   }
   used_ = true;
@@ -34,16 +33,14 @@ inline void scheduler::begin_run(schedule_node& node, const rearm& first) {
   }
 }
 
-inline void scheduler::end_run(schedule_node& node) noexcept {
-  net::any_io_executor work;
-  std::unique_ptr<lane_extension> extension;
+inline void scheduler::end_run(schedule_node& node, lane::leftovers& last) noexcept {
   const lock_type lock(mutex_);
   node.place_ = schedule_node::place::idle;
   set_delay_class(node, std::chrono::nanoseconds(0));
   lane& where = *node.lane_;
   if (--where.running_ == 0) {
-    work = std::exchange(where.work_, {});
-    extension = where.take_extension(true);
+    last.work = std::exchange(where.work_, {});
+    last.extension = where.take_extension(true);
   }
 }
 

@@ -2,6 +2,7 @@
 #ifndef ASYNC_TIMER_TIMER_IMPL_CORE_HPP
 #define ASYNC_TIMER_TIMER_IMPL_CORE_HPP
 
+#include <algorithm>
 #include <async_timer/base/errors.hpp>
 #include <async_timer/net/errors.hpp>
 #include <async_timer/timer/core.hpp>
@@ -250,25 +251,58 @@ inline bool timer_core::expire(waiter& op) noexcept {
 inline void timer_core::add_feed(base::ref_ptr<feed_base> feed) {
   std::shared_ptr<feed_list> former;  // destroyed without the lock
   const std::scoped_lock lock(lock_);
-  former = cold().feeds;
-  auto longer = former ? std::make_shared<feed_list>(*former) : std::make_shared<feed_list>();
-  longer->push_back(std::move(feed));
-  cold_->feeds = std::move(longer);
+  feeds_to_change(former).push_back(std::move(feed));
 }
 
 inline void timer_core::remove_feed(const feed_base& feed) noexcept {
-  std::shared_ptr<feed_list> former;
+  std::shared_ptr<feed_list> former;  // both destroyed without the lock
+  base::ref_ptr<feed_base> removed;
   const std::scoped_lock lock(lock_);
   if (!cold_ || !cold_->feeds) {
     return;
   }
-  former = cold_->feeds;
+  const auto is_it = [&](const auto& each) { return each.get() == &feed; };
+  const auto found = std::find_if(cold_->feeds->begin(), cold_->feeds->end(), is_it);
+  if (found == cold_->feeds->end()) {
+    return;
+  }
+  if (cold_->feeds->size() == 1) {
+    former = std::exchange(cold_->feeds, nullptr);
+    return;
+  }
+  const auto index = found - cold_->feeds->begin();
   try {
-    auto shorter = std::make_shared<feed_list>(*former);
-    std::erase_if(*shorter, [&](const auto& each) { return each.get() == &feed; });
-    cold_->feeds = shorter->empty() ? nullptr : std::move(shorter);
+    feed_list& changed = feeds_to_change(former);
+    removed = std::move(changed[static_cast<std::size_t>(index)]);
+    changed.erase(changed.begin() + index);
   } catch (...) {
     // No memory: the feed stays until the end of the run; it is closed and takes nothing more.
+  }
+}
+
+/// Gives the list, or a copy if a delivery reads it; lock held. Throws when memory ends.
+inline feed_list& timer_core::feeds_to_change(std::shared_ptr<feed_list>& former) {
+  cold_state& rare = cold();
+  if (!rare.feeds || rare.feeds_are_read) {
+    auto fresh =
+        rare.feeds ? std::make_shared<feed_list>(*rare.feeds) : std::make_shared<feed_list>();
+    former = std::exchange(rare.feeds, std::move(fresh));
+    rare.feeds_are_read = false;  // the new one is nobody else's
+  }
+  return *rare.feeds;
+}
+
+inline std::shared_ptr<const feed_list> timer_core::read_feeds() noexcept {
+  if (!cold_ || !cold_->feeds) {
+    return nullptr;
+  }
+  cold_->feeds_are_read = true;
+  return cold_->feeds;
+}
+
+inline void timer_core::feeds_were_read() noexcept {
+  if (cold_) {
+    cold_->feeds_are_read = false;
   }
 }
 

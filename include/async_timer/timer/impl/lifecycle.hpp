@@ -75,7 +75,7 @@ inline void timer_core::start_locked(beginning& run) {
   auto fresh = pacemaker_;
   const auto due = fresh.start(now, initial_delay_);
   const auto armed_for = watch ? core::time_point::max() : has(paced) ? now : due;
-  clock.begin_run(*this, {.due = armed_for, .now = now, .delay = delay()});
+  clock.begin_run(*this, {.due = armed_for, .now = now, .delay = delay()}, run.unused);
   // Nothing throws from here on; whoever already calls this node waits for the lock.
   pacemaker_ = fresh;
   if (cold_) {

@@ -245,9 +245,7 @@ inline void timer_core::finish_run(const std::exception_ptr& failure) noexcept {
     end_target_run();
   }
   operation_list stop_waiters;
-  std::optional<captures> last;
-  leave_run(stop_waiters, last);
-  release_captures(last);
+  leave_run(stop_waiters);
   claimed.complete_all();
   if (words) {
     tell_all(words->feeds);
@@ -341,26 +339,32 @@ inline void timer_core::abandon_run() noexcept {
   const auto feeds = end_feeds(nullptr);
   end_target_run();
   operation_list stop_waiters;
-  std::optional<captures> last;
-  leave_run(stop_waiters, last);
+  leave_run(stop_waiters);
   tell_all(feeds);
   waiters.abandon_all();
   stop_waiters.abandon_all();
-  release_captures(last);
   release();
 }
 
-/// Is the last step of a run: from `stopped` on another thread may start the next one.
-inline void timer_core::leave_run(operation_list& stop_waiters,
-                                  std::optional<captures>& last) noexcept {
-  const std::scoped_lock lock(lock_);
-  my_scheduler().end_run(*this);
+/// Is the last step of a run: from `stopped` on another thread may start the next one. What goes
+/// with the handle goes before that, so that whoever waits for the stop finds it gone.
+inline void timer_core::leave_run(operation_list& stop_waiters) noexcept {
+  lane::leftovers left;  // destroyed without the lock
+  std::optional<captures> last;
+  std::unique_lock lock(lock_);
+  if (has(handle_gone)) {
+    take_captures(last);
+    lock.unlock();
+    {
+      const base::inside_scope inside(this);
+      release_captures(last);
+    }
+    lock.lock();
+  }
+  my_scheduler().end_run(*this, left);
   set_state((state() & lasting) | stopped);
   if (cold_) {
     cold_->stop_waiters.claim_all(stop_waiters);
-  }
-  if (has(handle_gone)) {
-    take_captures(last);
   }
 }
 
