@@ -1,6 +1,11 @@
 // Contract section 15: cancel and stop of timers whose target is an awaitable.
 #include <doctest/doctest.h>
 
+#if defined(ASYNC_TIMER_USE_STANDALONE_ASIO)
+#include <asio/experimental/awaitable_operators.hpp>
+#else
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#endif
 #include <stdexcept>
 
 #include "support/fixture.hpp"
@@ -393,6 +398,36 @@ TEST_CASE_FIXTURE(target_context,
         "on_error:clean-up on_stop join:clean-up next:clean-up wait:clean-up cancel");
   CHECK(t.failure_count() == 1);
   CHECK(t.hit_count() == 0);
+}
+
+TEST_CASE_FIXTURE(target_context,
+                  "15.4, 16.12 awaitable target: one that waits for several at once is cancelled") {
+  using namespace net::experimental::awaitable_operators;
+  const log_recorder log;
+  turnstile third{io};
+  bool any = false;
+  SUBCASE("for all of them") {}
+  SUBCASE("for any of them") { any = true; }
+  async_timer::timer<int> t{io, 1s,
+                            [&, any]() -> net::awaitable<int> {
+                              if (any) {
+                                auto either = ((work.wait() || clean_up.wait()) || third.wait());
+                                co_await std::move(either);
+                              } else {
+                                auto all = ((work.wait() && clean_up.wait()) && third.wait());
+                                co_await std::move(all);
+                              }
+                              co_return 1;
+                            },
+                            noting()};
+  t.start();
+  t.join(happened.handler("join"));
+  clock.run_until_idle();
+  t.cancel(happened.handler("cancel"));
+  CHECK(out_of_work());
+  CHECK(happened.text() == "on_stop join:stopped cancel");
+  CHECK(t.failure_count() == 0);
+  CHECK(log.records().empty());
 }
 
 TEST_CASE_FIXTURE(target_context, "D7 awaitable target: a cancellation raised alone is a failure") {

@@ -9,7 +9,8 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 
 /// Tells whether an outcome is the stop outcome (or the caller's own cancellation), not a failure.
 ///
-/// @param outcome  what a completion handler received; null is no error and gives false.
+/// @param outcome  what a completion handler received; null is no error and gives false. Of Asio's
+///   `multiple_exceptions` the first one counts.
 /// @par Thread safety
 ///   Safe from any thread. Complexity: a throw and a catch.
 [[nodiscard]] inline bool is_stopped(const std::exception_ptr& outcome) noexcept {
@@ -20,6 +21,8 @@ ASYNC_TIMER_BEGIN_NAMESPACE
     std::rethrow_exception(outcome);
   } catch (const system_error& error) {
     return error.code() == net::error::operation_aborted;
+  } catch (const net::multiple_exceptions& several) {  // of a || b and a && b in coroutines
+    return is_stopped(several.first_exception());
   } catch (...) {
     return false;
   }

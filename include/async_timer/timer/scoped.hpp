@@ -5,10 +5,12 @@
 #include <async_timer/delivery/target_shape.hpp>
 #include <async_timer/delivery/value.hpp>
 #include <async_timer/net/asio.hpp>
+#include <async_timer/timer/timer_ref.hpp>
 #include <concepts>
 #include <exception>
 #include <functional>
 #include <optional>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 
@@ -35,22 +37,37 @@ struct scope_of {
   /// Throws if there is nothing to leave; gives an error that is to be thrown after leave().
   ///
   /// @param here  the coroutine's executor, for a timer of every() that has none
-  static std::exception_ptr enter(Timer& timer, const net::any_io_executor& here) {
-    if constexpr (requires { timer.start(here); }) {
-      if (!timer.get_executor()) {
-        timer.start(here);
-        return nullptr;
-      }
-    }
-    timer.start();
+  std::exception_ptr enter(Timer& timer, const net::any_io_executor& here) {
+    start(timer, here);
+    entered_ = timer.ref();
     return nullptr;
   }
   /// Precedes leave(), which may find no memory.
-  static void request_stop(Timer& timer) noexcept { timer.request_stop(); }
-  template <class CompletionToken>
-  static auto leave(Timer& timer, CompletionToken&& token) {
-    return timer.cancel(std::forward<CompletionToken>(token));
+  void request_stop(Timer& timer) noexcept {
+    try {
+      entered_ = timer.ref();  // the body may have put another one there
+    } catch (const std::logic_error&) {
+      // It has moved the timer away, to where it stops, too.
+    }
+    entered_->request_stop();
   }
+  template <class CompletionToken>
+  auto leave(Timer&, CompletionToken&& token) {
+    return entered_->cancel(std::forward<CompletionToken>(token));
+  }
+
+ private:
+  static void start(Timer& timer, const net::any_io_executor& here) {
+    if constexpr (requires { timer.start(here); }) {
+      if (!timer.get_executor()) {
+        timer.start(here);
+        return;
+      }
+    }
+    timer.start();
+  }
+
+  std::optional<timer_ref> entered_;
 };
 
 template <class Timer, class Body, class Result>
@@ -101,7 +118,9 @@ net::awaitable<Result> run_scoped(Timer& timer, Body body) {
 ///
 /// Of a group those that don't run are started, even if it is active. If one can't be, those that
 /// were are cancelled, which is waited for, and the error is thrown without running the body.
-/// @param timer  a timer or a timer_group; must outlive the awaiting of the result. One made by
+/// @param timer  a timer or a timer_group; must outlive the awaiting of the result, also if the
+/// body
+///   moves from it, which is stopped where it is then. One made by
 ///   every() that has no executor, or whose context is gone, is started on the coroutine's
 /// @param body   returns an `awaitable`; a named one is copied
 /// @return an `awaitable` of the body's result. It throws timer_already_running_error if the timer

@@ -283,7 +283,8 @@ class timer {
   [[nodiscard]] subscription<T> subscribe(subscription_options options = {}) {
     return make_feed<subscription<T>>(options);
   }
-  /// As subscribe(), for heavy values: all such feeds share one object.
+  /// As subscribe(), for heavy values: all such feeds share one object of each tick, but where it
+  /// is trivially copyable and 64 bytes at most.
   [[nodiscard]] shared_subscription<T> subscribe_shared(subscription_options options = {}) {
     return make_feed<shared_subscription<T>>(options);
   }

@@ -245,7 +245,8 @@ class timer_group {
   std::shared_ptr<detail::group_state> state_;
 };
 
-/// Goes through the members that the group had when begin() was called; copies share that list.
+/// Goes through the members that the group had when begin() was called; copies share that list, but
+/// each call of begin() makes another one.
 /// Gives each by value, since the list goes with the last iterator.
 class timer_group::iterator {
   struct arrow {
