@@ -44,16 +44,23 @@ struct scope_of {
   }
   /// Precedes leave(), which may find no memory.
   void request_stop(Timer& timer) noexcept {
-    try {
-      entered_ = timer.ref();  // the body may have put another one there
-    } catch (const std::logic_error&) {
-      // It has moved the timer away, to where it stops, too.
-    }
     entered_->request_stop();
+    timer.request_stop();  // nothing, if the body has moved it away
   }
   template <class CompletionToken>
   auto leave(Timer&, CompletionToken&& token) {
     return entered_->cancel(std::forward<CompletionToken>(token));
+  }
+  /// Gives the timer that the body has put in the place of the one entered, to be left, too.
+  [[nodiscard]] std::optional<timer_ref> replacement(const Timer& timer) const {
+    try {
+      if (auto there = timer.ref(); there != *entered_) {
+        return there;
+      }
+    } catch (const std::logic_error&) {
+      // It was moved from, and nothing put in its place.
+    }
+    return std::nullopt;
   }
 
  private:
@@ -69,6 +76,11 @@ struct scope_of {
 
   std::optional<timer_ref> entered_;
 };
+
+/// Awaits what the caller's cancellation doesn't reach.
+inline auto uncancelled() {
+  return net::bind_cancellation_slot(net::cancellation_slot(), net::use_awaitable);
+}
 
 template <class Timer, class Body, class Result>
 net::awaitable<Result> run_scoped(Timer& timer, Body body) {
@@ -95,9 +107,14 @@ net::awaitable<Result> run_scoped(Timer& timer, Body body) {
   const bool throws_if_cancelled = co_await net::this_coro::throw_if_cancelled();
   co_await net::this_coro::throw_if_cancelled(false);
   try {
-    auto stop = scope.leave(
-        timer, net::bind_cancellation_slot(net::cancellation_slot(), net::use_awaitable));
+    auto stop = scope.leave(timer, uncancelled());
     co_await std::move(stop);
+    if constexpr (requires { scope.replacement(timer); }) {
+      if (const auto other = scope.replacement(timer)) {
+        auto stop_other = other->cancel(uncancelled());
+        co_await std::move(stop_other);
+      }
+    }
   } catch (...) {
     if (!failure) {
       failure = std::current_exception();
@@ -118,10 +135,9 @@ net::awaitable<Result> run_scoped(Timer& timer, Body body) {
 ///
 /// Of a group those that don't run are started, even if it is active. If one can't be, those that
 /// were are cancelled, which is waited for, and the error is thrown without running the body.
-/// @param timer  a timer or a timer_group; must outlive the awaiting of the result, also if the
-/// body
-///   moves from it, which is stopped where it is then. One made by
-///   every() that has no executor, or whose context is gone, is started on the coroutine's
+/// @param timer  a timer or a timer_group; must outlive the awaiting of the result. If the body
+///   moves it, it is stopped where it is then, and so is what the body has put in its place. One
+///   made by every() that has no executor, or whose context is gone, is started on the coroutine's
 /// @param body   returns an `awaitable`; a named one is copied
 /// @return an `awaitable` of the body's result. It throws timer_already_running_error if the timer
 ///   runs already, then without running the body; and whatever the body throws, after the clean-up.

@@ -175,7 +175,6 @@ class timer_group {
   ///   of a member
   /// @throws timeout_error; at once if <= 0 and not done by then
   /// @throws std::invalid_argument  if the timeout is not finite
-  /// @throws std::bad_alloc  the members were asked to stop nevertheless
   void cancel_threadsafe(std::optional<interval> timeout = {}) {
     using operation = detail::blocking_operation<detail::group_stop_operation>;
     detail::check_timeout(timeout);

@@ -107,28 +107,12 @@ class value_waiter : public waiter {
 
   void set_value(const published<value_type>& value) noexcept { value_.emplace(value); }
 
- private:
-  // A handler of join gets a value beside an error, too. Where making it may fail that is done with
-  // the operation, not when it must complete.
-  static constexpr bool makes_spare =
-      !AsOptional && !std::is_void_v<T> && !std::is_nothrow_default_constructible_v<value_type>;
-  struct no_spare {};
-  using spare = std::conditional_t<makes_spare, std::unique_ptr<value_type>, no_spare>;
-  static spare make_spare() {
-    if constexpr (makes_spare) {
-      return std::make_unique<value_type>();
-    } else {
-      return {};
-    }
-  }
-
  protected:
   ~value_waiter() override = default;
 
   struct outcome {
     std::exception_ptr error;
     std::optional<published<value_type>> value;
-    [[no_unique_address]] spare beside_error;
 
     template <class Handler>
     void operator()(Handler& handler) {
@@ -149,15 +133,13 @@ class value_waiter : public waiter {
         // No copy on the way: it could throw, out of the handler's reach.
         if (copy) {
           std::move(handler)(std::move(error), std::move(*copy));
-        } else if constexpr (makes_spare) {
-          std::move(handler)(std::move(error), std::move(*beside_error));
         } else {
           std::move(handler)(std::move(error), value_type{});
         }
       }
     }
   };
-  outcome take() noexcept { return {std::move(error_), std::move(value_), std::move(spare_)}; }
+  outcome take() noexcept { return {std::move(error_), std::move(value_)}; }
 
  public:
   /// Gives the outcome to an operation without a handler.
@@ -165,7 +147,6 @@ class value_waiter : public waiter {
 
  private:
   std::optional<published<value_type>> value_;
-  [[no_unique_address]] spare spare_ = make_spare();
 };
 
 /// Waits for the end of the clean-up; nothing but its own cancellation makes it fail.
