@@ -3,11 +3,16 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "support/fixture.hpp"
+#include "support/memory.hpp"
 #include "support/stage.hpp"
 #include "support/text.hpp"
 
@@ -199,4 +204,36 @@ TEST_CASE("no memory: feeds that come and go leave nothing with the timer") {
     CHECK(memory_in_use().blocks <= before.blocks);
     on.expect_works(*t);
   });
+}
+
+namespace {
+
+/// Counts the allocations of a call that leaves nothing behind.
+template <class Call>
+std::int64_t allocations_of(Call call) {
+  for (std::int64_t first = 1;; ++first) {
+    try {
+      const failing_memory fails(first);
+      call();
+    } catch (const std::bad_alloc&) {
+    }
+    if (failing_memory::outcome().failures == 0) return first - 1;
+  }
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(virtual_context, "13.1 a feed more needs memory for itself alone") {
+  timer<int> t{io, 1s, [] { return 1; }};
+  t.start();
+  const auto comes_and_goes = [&] { static_cast<void>(t.subscribe()); };
+  const auto with_a_list = allocations_of(comes_and_goes);
+  std::vector<async_timer::subscription<int>> feeds;
+  for (int i = 0; i < 5; ++i) feeds.push_back(t.subscribe());
+  const auto without = allocations_of(comes_and_goes);
+  CHECK(without < with_a_list);
+  clock.advance(1s);  // a delivery reads the list
+  CHECK(allocations_of(comes_and_goes) == without);
+  feeds.back().close();
+  CHECK(allocations_of(comes_and_goes) == without);
 }
