@@ -5,6 +5,7 @@
 
 #include <exception>
 #include <optional>
+#include <utility>
 
 #include "support/fixture.hpp"
 
