@@ -187,6 +187,26 @@ TEST_CASE("no memory: a timer that is to start at once is started, or leaves not
   });
 }
 
+TEST_CASE("no memory: a start that failed may be tried again") {
+  fail_each([](stage& on) {
+    std::optional<timer<int>> t;
+    {
+      const spared_memory ours;
+      async_timer::timer_options options;
+      options.initial_delay = 1s;  // which takes memory to wait for
+      t.emplace(
+          on.io, 1s, [] { return 1; }, options);
+    }
+    if (!on.attempt([&] { t->start(); })) {
+      const spared_memory ours;
+      t->start();
+    }
+    CHECK(t->is_running());
+    on.pass(1s);
+    on.calm();
+  });
+}
+
 TEST_CASE_FIXTURE(virtual_context,
                   "trigger_threadsafe: one whose time has passed leaves nothing behind") {
   timer<int> t(io, 1h, [] { return 42; });

@@ -135,6 +135,7 @@ TEST_CASE("no memory: cancel_all stops all, whatever becomes of the wait for it"
     if (asked) {
       const spared_memory ours;
       for (const auto& member : *group) CHECK_FALSE(member.is_running());
+      CHECK_FALSE(group->add(numbers(on)).is_running());  // as the group is not active any more
     }
     expect_works(on, *group);
   });

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <utility>
 
@@ -56,9 +57,8 @@ net::awaitable<void> use_scoped(Timer& t, bool fails, scope_record& seen,
   seen.ended = true;
 }
 
-/// Leaves no timer running, and tells the error of a body that failed, whatever else did.
 template <class Timer>
-void play_scope(stage& on, Timer& t, bool fails) {
+scope_record enter_and_leave(stage& on, Timer& t, bool fails) {
   scope_record seen;
   std::optional<spared_memory> spared(std::in_place);
   on.begin("scoped", [&](auto handler) {
@@ -67,6 +67,13 @@ void play_scope(stage& on, Timer& t, bool fails) {
   on.pass(1s);
   CHECK(spared.has_value());  // the coroutine is over
   spared.reset();
+  return seen;
+}
+
+/// Leaves no timer running, and tells the error of a body that failed, whatever else did.
+template <class Timer>
+void play_scope(stage& on, Timer& t, bool fails) {
+  const scope_record seen = enter_and_leave(on, t, fails);
   CHECK(seen.bodies <= 1);
   if (seen.ended) CHECK(seen.body_was_told == (fails && seen.bodies == 1));
   CHECK_FALSE(t.is_running());
@@ -106,6 +113,38 @@ TEST_CASE("no memory: scoped, of a group") {
         },
         spared_for_asio::some);
   }
+}
+
+TEST_CASE("no memory: scoped, of a group that can't be started, stops only whom it has started") {
+  fail_each(
+      [](stage& on) {
+        std::unique_ptr<async_timer::timer_group> group;
+        timer<int>* before = nullptr;
+        timer<int>* started = nullptr;
+        {
+          const spared_memory ours;
+          std::stop_source stopped;
+          stopped.request_stop();
+          group = std::make_unique<async_timer::timer_group>(on.io);
+          before = &group->add(timer<int>(on.io, 1s, [] { return 1; }));
+          started = &group->add(timer<int>(on.io, 1s, [] { return 2; }));
+          async_timer::timer_options once;
+          once.stop_on = async_timer::stop_when(stopped.get_token());
+          auto& spent = group->add(timer<int>(
+              on.io, 1s, [] { return 3; }, once));
+          before->start();
+          spent.start();
+          on.settle();
+        }
+        const scope_record seen = enter_and_leave(on, *group, false);
+        CHECK(seen.bodies == 0);
+        CHECK(before->is_running());
+        CHECK_FALSE(started->is_running());
+        on.calm();
+        before->request_stop();
+        on.settle();
+      },
+      spared_for_asio::some);
 }
 
 TEST_CASE("no memory: every") {
