@@ -1,6 +1,7 @@
 // Contract 7.10 and 7.11: scoped use.
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -18,14 +19,14 @@ namespace {
 
 using events = std::vector<std::string>;
 
-/// Is a context with a target whose clean-up, when it is cancelled, takes three seconds.
+/// Is a context with a target whose clean-up, when it is cancelled, takes some seconds.
 class scope_context : public sleeping_context {
  public:
   events log;
 
   /// Ticks once, and then is in flight for ever.
-  [[nodiscard]] auto target() {
-    return [this]() -> net::awaitable<int> {
+  [[nodiscard]] auto target(std::chrono::seconds takes = 3s) {
+    return [this, takes]() -> net::awaitable<int> {
       if (++calls_ == 1) co_return 1;
       log.push_back("in flight");
       try {
@@ -34,7 +35,7 @@ class scope_context : public sleeping_context {
       } catch (...) {
       }
       co_await net::this_coro::reset_cancellation_state();
-      auto clean_up = pause(3s);
+      auto clean_up = pause(takes);
       co_await std::move(clean_up);
       log.push_back("cleaned up");
       throw async_timer::end_of_ticks{};
@@ -377,6 +378,35 @@ TEST_CASE_FIXTURE(scope_context, "7.10, D9 scoped: a timer that the body moves a
   const auto expected =
       replaces ? events{"on_stop", "other on_stop", "3", "left"} : events{"on_stop", "3", "left"};
   CHECK(log == expected);
+}
+
+TEST_CASE_FIXTURE(scope_context,
+                  "7.10, D9 scoped: one that took the place of another is stopped at once, and "
+                  "waited for, though that takes its time") {
+  async_timer::timer t{io, 1s, target(), options()};
+  async_timer::timer other{
+      io, 1s, target(6s), {.on_stop = [this] { log.push_back("other on_stop"); }}};
+  std::optional<async_timer::timer<int>> moved;
+  const auto enter = [&]() -> net::awaitable<void> {
+    const auto body = [&]() -> net::awaitable<void> {
+      co_await t.wait({.hits = 1});
+      moved.emplace(std::move(t));
+      t = std::move(other);
+      t.start();
+      auto flight = pause(5s);
+      co_await std::move(flight);
+    };
+    co_await async_timer::scoped(t, body);
+  };
+  run(enter);
+  clock.advance(7s);
+  CHECK_FALSE(moved->is_running());
+  CHECK_FALSE(t.is_running());
+  CHECK(log == events{"in flight", "in flight"});
+  clock.advance(4s);
+  CHECK(log == events{"in flight", "in flight", "cleaned up", "on_stop", "cleaned up",
+                      "other on_stop", "left"});
+  CHECK(out_of_work());
 }
 
 TEST_CASE("7.10, D9 scoped: one that is dropped with its context leaves nothing behind") {

@@ -13,7 +13,8 @@ import time
 LINE = 100_000  # characters of test names on one command line
 MEMORY = 4 << 30
 TICKS = os.sysconf("SC_CLK_TCK")  # of processor time, in a second
-BLOCKED = 3.0  # seconds in which no thread ran: a deadlock
+BLOCKED = 3.0  # seconds in which hardly a thread ran: a deadlock
+HARDLY = 0.1  # of the processor; who waits for a lock of the library looks again now and then
 
 
 @dataclasses.dataclass(eq=False)
@@ -174,19 +175,18 @@ def wait(process, clock):
     poll = select.poll()
     poll.register(handle, select.POLLIN)
     try:
-        used, since = -1, time.monotonic()
+        used, since, ran = 0, time.monotonic(), False
         while not poll.poll(300):
             now_used, runs = activity(process.pid)
-            if clock.is_over(now_used):
+            ran = ran or runs
+            span = time.monotonic() - since
+            is_blocked = span > BLOCKED and not ran and now_used - used < HARDLY * span * TICKS
+            if is_blocked or clock.is_over(now_used):
                 process.kill()
                 process.wait()
                 return False
-            if runs or now_used != used:
-                used, since = now_used, time.monotonic()
-            elif time.monotonic() - since > BLOCKED:
-                process.kill()
-                process.wait()
-                return False
+            if span > BLOCKED:
+                used, since, ran = now_used, time.monotonic(), False
         process.wait()
         return True
     finally:
