@@ -213,6 +213,35 @@ TEST_CASE_FIXTURE(
   CHECK(out_of_work());
 }
 
+TEST_CASE_FIXTURE(
+    virtual_context,
+    "20.7 group: a scope waits for the clean-up of those that it did not start, too") {
+  net::steady_timer gate(io, net::steady_timer::time_point::max());
+  const auto unwinds_slowly = [&]() -> net::awaitable<void> {
+    co_await net::this_coro::reset_cancellation_state(net::disable_cancellation());
+    auto wait = gate.async_wait(net::use_awaitable);
+    co_await std::move(wait);
+  };
+  timer_group group{io};
+  group.add(timer{io, 1s, [] {}});
+  bool left = false;
+  auto body = [&]() -> net::awaitable<void> {
+    group.add(timer{io, 1s, unwinds_slowly});
+    auto tick = net::post(net::use_awaitable);
+    co_await std::move(tick);
+  };
+  spawn([&]() -> net::awaitable<void> {
+    co_await async_timer::scoped(group, body);
+    left = true;
+  });
+  CHECK_FALSE(group.is_running());
+  CHECK_FALSE(left);
+  gate.cancel();
+  clock.run_until_idle();
+  CHECK(left);
+  CHECK(out_of_work());
+}
+
 TEST_CASE_FIXTURE(virtual_context,
                   "20.6 group: a start that fails stops just those that it started") {
   int stops = 0;

@@ -269,11 +269,34 @@ TEST_CASE("no memory: the blocking forms") {
     };
     call([&] { static_cast<void>(t->trigger_threadsafe(0s)); });
     call([&] { t->cancel_threadsafe(0s); });
+    CHECK_FALSE(t->is_running());
     CHECK((ended == "timeout timeout " || ended == "bad_alloc timeout " ||
            ended == "timeout bad_alloc " || ended == "bad_alloc bad_alloc "));
     on.settle();
     on.calm();
     on.expect_works(*t);
+  });
+}
+
+TEST_CASE("no memory: the blocking cancel of a group stops its members, whatever it throws") {
+  fail_each([](stage& on) {
+    std::unique_ptr<async_timer::timer_group> group;
+    std::optional<async_timer::timer_ref> member;
+    {
+      const spared_memory ours;
+      group = std::make_unique<async_timer::timer_group>(on.io);
+      member = group->add(timer<int>(on.io, 1h, [c = on.capture()] { return 42; })).ref();
+      group->start();
+      on.settle();
+    }
+    try {
+      group->cancel_threadsafe(0s);
+    } catch (const std::bad_alloc&) {
+    } catch (const async_timer::timeout_error&) {  // nobody runs the context
+    }
+    CHECK_FALSE(member->is_running());
+    on.settle();
+    on.calm();
   });
 }
 

@@ -84,24 +84,24 @@ class blocking_operation final : public Base {
   std::shared_ptr<place> where_;
 };
 
-/// Refuses calls that could only hang (contract 22.4).
+/// Refuses calls that could only hang (contract 22.4). Needs memory only for that.
 ///
 /// @param what     "timer", "timer group"
 /// @param method   the name of the blocking form
 /// @param instead  what to call on the event loop's own threads
 inline void check_may_block(bool was_started, const net::any_io_executor& executor,
-                            const std::string& what, const char* method, const char* instead) {
-  const std::string name(method);
+                            const char* what, const char* method, const char* instead) {
   if (!was_started) {
-    throw threadsafe_dispatch_error(name + ": the " + what +
+    throw threadsafe_dispatch_error(std::string(method) + ": the " + what +
                                     " has not been started yet. Call start() first");
   }
   if (!executor) {
-    throw threadsafe_dispatch_error(name + ": the " + what + "'s event loop is closed");
+    throw threadsafe_dispatch_error(std::string(method) + ": the " + what +
+                                    "'s event loop is closed");
   }
   if (runs_in_this_thread(executor)) {
     throw threadsafe_dispatch_error(
-        name + ": called from the " + what +
+        std::string(method) + ": called from the " + what +
         "'s own event loop thread, which it would block for ever; use " + instead + " there");
   }
 }

@@ -210,8 +210,12 @@ class group_state {
 
   /// Makes the group inactive and requests the stop of its members, which needs no memory.
   void request_stop() noexcept {
-    for (std::size_t index = 0; const auto member = stopped_member(index); ++index) {
-      member->request_stop();
+    {
+      const std::scoped_lock lock(mutex_);
+      active_ = false;  // first: who is added from now on is not started
+    }
+    for (std::size_t index = 0; const auto next = member(index); ++index) {
+      next->request_stop();
     }
   }
 
@@ -230,8 +234,8 @@ class group_state {
       was_started = was_started_;
     }
     detail::check_may_block(was_started, lane_->executor(), "timer group", method, instead);
-    for (const auto& member : snapshot().first) {
-      if (const auto executor = member->executor(); executor && !member->is_over()) {
+    for (std::size_t index = 0; const auto next = member(index); ++index) {
+      if (const auto executor = next->executor(); executor && !next->is_over()) {
         detail::check_may_block(true, executor, "timer group", method, instead);
       }
     }
@@ -244,10 +248,9 @@ class group_state {
   }
 
  private:
-  /// Gives a member of an inactive group; null behind the last one.
-  base::ref_ptr<timer_core> stopped_member(std::size_t index) noexcept {
+  /// Gives a member; null behind the last one.
+  [[nodiscard]] base::ref_ptr<timer_core> member(std::size_t index) const noexcept {
     const std::scoped_lock lock(mutex_);
-    active_ = false;
     return base::ref_ptr<timer_core>(index < members_.size() ? &members_[index]->core() : nullptr);
   }
 
@@ -300,19 +303,10 @@ struct initiate_group_stop {
       op->connect_slot();
       op.detach()->begin(caller, group->where(), std::nullopt);
     } catch (...) {
-      request_stop();
+      if (!only) {  // who names some has stopped them
+        group->request_stop();
+      }
       throw;
-    }
-  }
-
-  /// Is what remains where nobody can be told of the end.
-  void request_stop() const noexcept {
-    if (!only) {
-      group->request_stop();
-      return;
-    }
-    for (const auto& member : *only) {
-      member->request_stop();
     }
   }
 };

@@ -157,7 +157,8 @@ class timer_group {
   ///   `void(std::exception_ptr)`
   /// @par Completes when
   ///   every member is cleaned up, each as timer::cancel() says. Never with an error of a member:
-  ///   what keeps one from being cancelled is logged, and the others are cancelled nevertheless.
+  ///   what keeps one from being cancelled is logged, and the others are cancelled nevertheless. If
+  ///   there is no memory to wait it throws; the stop is requested nevertheless.
   /// @par Per-operation cancellation
   ///   `terminal`, `partial`, `total`: ends this wait with `operation_aborted`; the stop goes on.
   template <
@@ -179,8 +180,9 @@ class timer_group {
     using operation = detail::blocking_operation<detail::group_stop_operation>;
     detail::check_timeout(timeout);
     state().check_may_block("cancel_threadsafe", "co_await cancel_all()");
-    const auto place = std::make_shared<typename operation::place>();
+    std::shared_ptr<typename operation::place> place;
     try {
+      place = std::make_shared<typename operation::place>();
       auto op = base::ref_ptr<operation>::adopt(
           new operation(place, state().deactivate(), state().name()));
       op.detach()->begin(nullptr, state().where(), std::nullopt);
