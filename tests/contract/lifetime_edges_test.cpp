@@ -1,9 +1,12 @@
 // Decisions D8 and D9: what goes when, where a context or a handle goes first.
 #include <doctest/doctest.h>
 
+#include <exception>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "support/fixture.hpp"
@@ -15,6 +18,65 @@
 using namespace test;
 using async_timer::mode;
 using async_timer::timer;
+
+namespace {
+
+/// Is a completion token that gives what begins the operation, to be called with a handler later.
+struct begun_later {};
+
+/// Is an executor that can't be asked to count work.
+struct workless_executor {
+  net::io_context* io;
+
+  // The names and forms from here on are those of Asio's executor and property protocol.
+  net::execution_context& query(net::execution::context_t) const noexcept { return *io; }
+  net::execution::blocking_t query(net::execution::blocking_t) const noexcept {
+    return net::execution::blocking_t(net::execution::blocking.never);
+  }
+  workless_executor require(net::execution::blocking_t::never_t) const noexcept { return *this; }
+  workless_executor require(net::execution::outstanding_work_t::tracked_t) const {
+    throw std::runtime_error("no work");
+  }
+  template <class Function>
+  void execute(Function&& function) const {
+    net::post(*io, std::forward<Function>(function));
+  }
+  friend bool operator==(const workless_executor& a, const workless_executor& b) noexcept {
+    return a.io == b.io;
+  }
+  friend bool operator!=(const workless_executor& a, const workless_executor& b) noexcept {
+    return !(a == b);
+  }
+};
+
+/// Is a handler that is the last to hold what begins its operation, as a coroutine may be.
+template <class Initiation>
+struct owning_handler {
+  using executor_type = workless_executor;
+
+  std::shared_ptr<const Initiation> initiation;
+  net::io_context* io;
+  [[nodiscard]] executor_type get_executor() const noexcept { return {io}; }
+  void operator()(const std::exception_ptr&) const {}
+};
+
+/// Begins an operation that can't be begun, and with which all that began it goes.
+template <class Initiation>
+void begin_in_vain(net::io_context& io, std::shared_ptr<const Initiation> initiation) {
+  const Initiation& begin = *initiation;
+  begin(owning_handler<Initiation>{std::move(initiation), &io});
+}
+
+}  // namespace
+
+template <class Signature>
+class async_timer::net::async_result<begun_later, Signature> {
+ public:
+  template <class Initiation>
+  static auto initiate(Initiation&& initiation, begun_later) {
+    return std::make_shared<const std::decay_t<Initiation>>(std::forward<Initiation>(initiation));
+  }
+};
 
 TEST_CASE_FIXTURE(virtual_context,
                   "15.1, D9 cancel: what target and callbacks captured is gone when it completes") {
@@ -169,4 +231,20 @@ TEST_CASE_FIXTURE(
   CHECK(out_of_work());
   CHECK(stops == 1);
   CHECK(t.hit_count() == 0);
+}
+
+TEST_CASE_FIXTURE(virtual_context,
+                  "15.1, 20.7, D9 lifetime: a cancellation that can't be begun, with which all "
+                  "that began it goes, has requested the stop") {
+  timer<int> t{io, 1s, answer};
+  async_timer::timer_group group{io};
+  group.add(timer<int>{io, 1s, answer});
+  t.start();
+  group.start();
+  clock.run_until_idle();
+  CHECK(thrown_by([&] { begin_in_vain(io, t.cancel(begun_later())); }) == "no work");
+  CHECK_FALSE(t.is_running());
+  CHECK(thrown_by([&] { begin_in_vain(io, group.cancel_all(begun_later())); }) == "no work");
+  CHECK_FALSE(group.is_running());
+  CHECK(out_of_work());
 }

@@ -295,16 +295,18 @@ struct initiate_group_stop {
   template <class Handler>
   void operator()(Handler&& handler) const {
     using op_type = operation_with<group_stop_operation, std::decay_t<Handler>>;
-    std::decay_t<Handler> owned(std::forward<Handler>(handler));
+    const auto keep = group;  // the handler, and this with it, may be gone when something throws
+    const bool stops_all = !only;  // else who names some has stopped them
     try {
+      std::decay_t<Handler> owned(std::forward<Handler>(handler));
       auto op = op_type::create(std::move(owned), get_executor(),
                                 only ? *only : group->deactivate(), group->name());
       const void* const caller = op->caller();  // may throw: the slot must not own it yet
       op->connect_slot();
-      op.detach()->begin(caller, group->where(), std::nullopt);
+      op.detach()->begin(caller, keep->where(), std::nullopt);
     } catch (...) {
-      if (!only) {  // who names some has stopped them
-        group->request_stop();
+      if (stops_all) {
+        keep->request_stop();
       }
       throw;
     }
