@@ -31,6 +31,7 @@ int ticks_before_a_posted_function(int timers, MakeTarget make_target) {
   }
   clock.run_until_idle();
   CHECK(ticks == timers);
+  CHECK(before > 0);
   return before;
 }
 

@@ -223,8 +223,9 @@ TEST_CASE("no memory: a start that failed may be tried again") {
       t->start();
     }
     CHECK(t->is_running());
-    on.pass(1s);
     on.calm();
+    on.pass(1s);
+    CHECK(t->hit_count() == 1);
   });
 }
 
