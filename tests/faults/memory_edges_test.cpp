@@ -145,27 +145,6 @@ TEST_CASE("no memory: cancel that can't wait for the clean-up fails") {
       spared_for_asio::some);
 }
 
-TEST_CASE("no memory: cancel that can't wait has requested the stop nevertheless") {
-  fail_each([](stage& on) {
-    std::unique_ptr<timer<int>> t;
-    {
-      const spared_memory ours;
-      t = std::make_unique<timer<int>>(on.io, 1h, [c = on.capture()] { return 42; });
-      t->start();
-      on.settle();
-    }
-    bool asked = false;
-    on.begin("cancel", [&](auto handler) {
-      asked = true;
-      t->cancel(std::move(handler));
-    });
-    CHECK(t->is_running() != asked);
-    on.settle();
-    on.calm();
-    on.expect_works(*t);
-  });
-}
-
 TEST_CASE("no memory: what goes wrong is told in fewer words") {
   fail_each([](stage& on) {
     std::unique_ptr<timer<void>> t;

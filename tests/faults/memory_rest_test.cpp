@@ -313,7 +313,6 @@ TEST_CASE("no memory: the blocking forms") {
     };
     call([&] { static_cast<void>(t->trigger_threadsafe(0s)); });
     call([&] { t->cancel_threadsafe(0s); });
-    CHECK_FALSE(t->is_running());
     CHECK((ended == "timeout timeout " || ended == "bad_alloc timeout " ||
            ended == "timeout bad_alloc " || ended == "bad_alloc bad_alloc "));
     on.settle();

@@ -28,17 +28,11 @@ struct initiate_cancel {
   template <class Handler>
   void operator()(Handler&& handler) const {
     using op_type = operation_with<stop_waiter, std::decay_t<Handler>>;
-    const auto keep = timer;  // the handler, and this with it, may be gone when something throws
-    try {
-      std::decay_t<Handler> owned(std::forward<Handler>(handler));
-      auto op = op_type::create(std::move(owned), keep->executor(), *keep);
-      const void* const caller = op->caller();  // may throw: the slot must not own it yet
-      op->connect_slot();
-      keep->enroll_stop(std::move(op), caller);
-    } catch (...) {
-      keep->request_stop();  // is what remains where nobody can be told of the end
-      throw;
-    }
+    std::decay_t<Handler> owned(std::forward<Handler>(handler));
+    auto op = op_type::create(std::move(owned), timer->executor(), *timer);
+    const void* const caller = op->caller();  // may throw: the slot must not own the operation yet
+    op->connect_slot();
+    timer->enroll_stop(std::move(op), caller);
   }
 };
 

@@ -133,7 +133,7 @@ class timer {
   /// @par Completes when
   ///   the target is unwound, who waits has the outcome, and on_stop has returned; at once if the
   ///   timer is not running, and from inside its own target or callbacks. Never with an error of
-  ///   the target. If there is no memory to wait it throws; the stop is requested nevertheless.
+  ///   the target.
   /// @par Per-operation cancellation
   ///   `terminal`, `partial`, `total`: ends this wait with `operation_aborted`; the stop goes on.
   template <
@@ -233,16 +233,10 @@ class timer {
     using operation = detail::blocking_operation<detail::stop_waiter>;
     detail::check_timeout(timeout);
     detail::check_may_block(core(), "cancel_threadsafe", "co_await cancel()");
-    std::shared_ptr<typename operation::place> place;
-    try {
-      place = std::make_shared<typename operation::place>();
-      core().enroll_stop(base::ref_ptr<detail::stop_waiter>(
-                             base::ref_ptr<operation>::adopt(new operation(place, core()))),
-                         nullptr);
-    } catch (...) {
-      core().request_stop();
-      throw;
-    }
+    const auto place = std::make_shared<typename operation::place>();
+    core().enroll_stop(base::ref_ptr<detail::stop_waiter>(
+                           base::ref_ptr<operation>::adopt(new operation(place, core()))),
+                       nullptr);
     const auto outcome = place->wait(timeout);
     if (!outcome) {
       throw detail::did_not("cancel_threadsafe", "cancellation did not complete", *timeout);
