@@ -1,7 +1,6 @@
 // What timers leave to the other functions of their context, and what they ask of it.
 #include <doctest/doctest.h>
 
-#include <cstddef>
 #include <exception>
 #include <memory>
 #include <optional>
