@@ -158,7 +158,8 @@ class timer_group {
   /// @par Completes when
   ///   every member is cleaned up, each as timer::cancel() says. Never with an error of a member:
   ///   what keeps one from being cancelled is logged, and the others are cancelled nevertheless. If
-  ///   there is no memory to wait it throws; the stop is requested nevertheless.
+  ///   there is no memory to wait it throws; the stop is requested nevertheless, unless it was the
+  ///   token that lacked memory, before this began (`use_future` and `use_awaitable` may).
   /// @par Per-operation cancellation
   ///   `terminal`, `partial`, `total`: ends this wait with `operation_aborted`; the stop goes on.
   template <
