@@ -21,6 +21,7 @@ struct body_failed {};
 
 /// Is what became of a scope.
 struct scope_record {
+  bool entered = false;  ///< the body was asked for, whether or not it had memory to begin
   int bodies = 0;
   bool ended = false;  ///< it did, unless the completion that it waited for could not be posted
   bool body_was_told = false;  ///< the error was that of the body
@@ -47,6 +48,7 @@ net::awaitable<void> use_scoped(Timer& t, bool fails, scope_record& seen,
   spared.reset();
   const spare_again at_end{spared};
   auto body = [&] {
+    seen.entered = true;
     if (meanwhile) meanwhile();
     return fails ? failing_body(seen.bodies) : short_body(seen.bodies);
   };
@@ -152,7 +154,7 @@ TEST_CASE("no memory: scoped, of a group") {
           bool may_run = false;
           for (const auto& each : *group) {
             if (!may_run) CHECK_FALSE(each.is_running());
-            may_run = seen.bodies == 0;
+            may_run = !seen.entered;
           }
         },
         spared_for_asio::some);
