@@ -101,6 +101,37 @@ TEST_CASE("22.4, D34 guards: see through strands over strands, however they are 
   }
 }
 
+TEST_CASE_FIXTURE(virtual_context, "22.4, D34 guards: see through the executors of targets") {
+  std::vector<std::string> answers;
+  const auto ask_on = [&answers](const net::any_io_executor& executor) {
+    timer t{executor, 1h, [] {}};
+    async_timer::timer_group group{executor};
+    t.start();
+    group.start();
+    answers.push_back(thrown_by([&] { t.cancel_threadsafe(0s); }));
+    answers.push_back(thrown_by([&] { group.cancel_threadsafe(1ms); }));
+  };
+  std::optional<timer<void>> inner;
+  timer outer{io, 1h, [&]() -> net::awaitable<void> {
+                const net::any_io_executor here = co_await net::this_coro::executor;
+                for (const auto& each : nested(here)) ask_on(each);
+                inner.emplace(net::any_io_executor(net::make_strand(here)), 1h,
+                              [&]() -> net::awaitable<void> {
+                                const net::any_io_executor deeper =
+                                    co_await net::this_coro::executor;
+                                for (const auto& each : nested(deeper)) ask_on(each);
+                              });
+                inner->start();
+              }};
+  outer.start();
+  clock.run_until_idle();
+  CHECK(answers.size() == 4 * nested(io.get_executor()).size());
+  for (const auto& each : answers) CHECK(each == "dispatch");
+  outer.request_stop();
+  inner->request_stop();
+  CHECK(out_of_work());
+}
+
 TEST_CASE("2.24 executors: a busy strand of the first timer's delays no other timer") {
   net::io_context io;
   // Another type than that of a strand over the context's executor.

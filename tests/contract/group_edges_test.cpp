@@ -1,6 +1,7 @@
 // Contract section 20: groups, where their members, clocks and options are at an edge.
 #include <doctest/doctest.h>
 
+#include <cstddef>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -165,4 +166,32 @@ TEST_CASE_FIXTURE(virtual_context, "20.19, 24.1 group: without a name it has a l
   CHECK(cancelled.completions == 1);
   REQUIRE(log.records().size() == 1);
   CHECK(log.records()[0].logger == "async_timer.group");
+}
+
+namespace {
+
+/// Is a timer of a user's own whose moves ask the group that it goes to.
+class asking_timer : public timer<int> {
+ public:
+  asking_timer(net::io_context& io, const timer_group& group)
+      : timer<int>(io, 1s, [] { return 1; }), group_(&group) {}
+  asking_timer(asking_timer&& other) noexcept
+      : timer<int>(std::move(other)), group_(other.group_), seen(group_->size()) {}
+
+ private:
+  const timer_group* group_;
+
+ public:
+  std::size_t seen = 0;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(virtual_context, "20.2 group: add() moves a timer with no lock held") {
+  timer_group group{io};
+  group.start();
+  const auto& added = group.add(asking_timer{io, group});
+  CHECK(added.seen == 1);
+  CHECK(added.is_running());
+  end(*this, group);
 }

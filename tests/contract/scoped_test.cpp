@@ -409,6 +409,39 @@ TEST_CASE_FIXTURE(scope_context,
   CHECK(out_of_work());
 }
 
+TEST_CASE_FIXTURE(scope_context,
+                  "7.10, 20.4 scoped: a group that the body moves away stops there, and the one "
+                  "that takes its place, too") {
+  const auto named = [this](const std::string& name) {
+    return async_timer::timer_options{.on_stop = [this, name] { log.push_back(name); }};
+  };
+  async_timer::timer_group group{io};
+  group.add(async_timer::timer{io, 1s, [] {}, named("entered")});
+  std::optional<async_timer::timer_group> moved;
+  bool replaces = false;
+  SUBCASE("moved away alone") {}
+  SUBCASE("with another in its place") { replaces = true; }
+  const auto enter = [&]() -> net::awaitable<void> {
+    const auto body = [&]() -> net::awaitable<int> {
+      moved.emplace(std::move(group));
+      if (replaces) {
+        group = async_timer::timer_group{io};
+        group.add(async_timer::timer{io, 1s, [] {}, named("other")});
+        group.start();
+      }
+      co_return 3;
+    };
+    const int result = co_await async_timer::scoped(group, body);
+    CHECK_FALSE(moved->is_running());
+    if (replaces) CHECK_FALSE(group.is_running());
+    log.push_back(std::to_string(result));
+  };
+  run(enter);
+  CHECK(out_of_work());
+  CHECK(log ==
+        (replaces ? events{"entered", "other", "3", "left"} : events{"entered", "3", "left"}));
+}
+
 TEST_CASE("7.10, D9 scoped: one that is dropped with its context leaves nothing behind") {
   const auto captured = std::make_shared<int>(0);
   int stops = 0;

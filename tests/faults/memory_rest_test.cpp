@@ -324,25 +324,32 @@ TEST_CASE("no memory: the blocking forms") {
 }
 
 TEST_CASE("no memory: the blocking cancel of a group stops its members, whatever it throws") {
-  fail_each([](stage& on) {
-    std::unique_ptr<async_timer::timer_group> group;
-    std::optional<async_timer::timer_ref> member;
-    {
-      const spared_memory ours;
-      group = std::make_unique<async_timer::timer_group>(on.io);
-      member = group->add(timer<int>(on.io, 1h, [c = on.capture()] { return 42; })).ref();
-      group->start();
-      on.settle();
-    }
-    try {
-      group->cancel_threadsafe(0s);
-    } catch (const std::bad_alloc&) {
-    } catch (const async_timer::timeout_error&) {  // nobody runs the context
-    }
-    CHECK_FALSE(member->is_running());
-    on.settle();
-    on.calm();
-  });
+  for (const bool on_large_executor : {false, true}) {
+    fail_each(
+        [on_large_executor](stage& on) {
+          std::unique_ptr<async_timer::timer_group> group;
+          std::optional<async_timer::timer_ref> member;
+          {
+            const spared_memory ours;
+            // Copies of a strand over any_io_executor need memory.
+            net::any_io_executor where = on.io.get_executor();
+            if (on_large_executor) where = net::make_strand(where);
+            group = std::make_unique<async_timer::timer_group>(where);
+            member = group->add(timer<int>(where, 1h, [c = on.capture()] { return 42; })).ref();
+            group->start();
+            on.settle();
+          }
+          try {
+            group->cancel_threadsafe(0s);
+          } catch (const std::bad_alloc&) {
+          } catch (const async_timer::timeout_error&) {  // nobody runs the context
+          }
+          CHECK_FALSE(member->is_running());
+          on.settle();
+          on.calm();
+        },
+        on_large_executor ? spared_for_asio::some : spared_for_asio::none);
+  }
 }
 
 TEST_CASE("no memory: callbacks that are called, and that throw") {

@@ -41,13 +41,15 @@ bool peel_strand(net::any_io_executor& executor) {
   return strand != nullptr;
 }
 
-/// Peels strands off. Those over any_io_executor may be nested as deep as one likes, others twice.
+/// Peels strands off: those of a type that is nested up to twice, over what an any_io_executor
+/// holds as deep as one likes.
 inline net::any_io_executor innermost_executor(net::any_io_executor executor) {
   using io = net::io_context::executor_type;
   using pool = net::thread_pool::executor_type;
   while (peel_strand<io>(executor) || peel_strand<pool>(executor) ||
          peel_strand<net::any_io_executor>(executor) || peel_strand<net::strand<io>>(executor) ||
-         peel_strand<net::strand<pool>>(executor)) {
+         peel_strand<net::strand<pool>>(executor) ||
+         peel_strand<net::strand<net::any_io_executor>>(executor)) {
   }
   return executor;
 }
@@ -73,19 +75,6 @@ inline bool is_context_executor(const net::any_io_executor& executor) noexcept {
          executor_target<net::thread_pool::executor_type>(executor) != nullptr;
 }
 
-/// Tells whether this thread runs the context that an executor belongs to; false for contexts that
-/// are neither an io_context nor a thread_pool, which can't be asked.
-inline bool runs_in_this_thread(const net::any_io_executor& executor) {
-  const auto own = innermost_executor(untracked(executor));
-  if (const auto* io = executor_target<net::io_context::executor_type>(own)) {
-    return io->running_in_this_thread();
-  }
-  if (const auto* pool = executor_target<net::thread_pool::executor_type>(own)) {
-    return pool->running_in_this_thread();
-  }
-  return false;
-}
-
 /// Asks the strand that an executor is; false if it is none.
 template <class Question>
 bool ask_strand(const net::any_io_executor& executor, const Question& question) {
@@ -94,7 +83,8 @@ bool ask_strand(const net::any_io_executor& executor, const Question& question) 
          ask(strand_target<net::thread_pool::executor_type>(executor)) ||
          ask(strand_target<net::any_io_executor>(executor)) ||
          ask(strand_target<net::strand<net::io_context::executor_type>>(executor)) ||
-         ask(strand_target<net::strand<net::thread_pool::executor_type>>(executor));
+         ask(strand_target<net::strand<net::thread_pool::executor_type>>(executor)) ||
+         ask(strand_target<net::strand<net::any_io_executor>>(executor));
 }
 
 inline bool is_strand(const net::any_io_executor& executor) noexcept {

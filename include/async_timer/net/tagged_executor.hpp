@@ -162,6 +162,28 @@ inline net::any_io_executor untagged(const net::any_io_executor& executor) {
   return tagged != nullptr ? tagged->tag().plain() : executor;
 }
 
+/// Returns what is below all strands and tags of an executor.
+inline net::any_io_executor executor_beneath(const net::any_io_executor& executor) {
+  auto beneath = innermost_executor(untracked(executor));
+  while (const auto* tagged = executor_target<tagged_executor>(beneath)) {
+    beneath = innermost_executor(untracked(tagged->tag().plain()));
+  }
+  return beneath;
+}
+
+/// Tells whether this thread runs the context that an executor belongs to; false for contexts that
+/// are neither an io_context nor a thread_pool, which can't be asked.
+inline bool runs_in_this_thread(const net::any_io_executor& executor) {
+  const auto own = executor_beneath(executor);
+  if (const auto* io = executor_target<net::io_context::executor_type>(own)) {
+    return io->running_in_this_thread();
+  }
+  if (const auto* pool = executor_target<net::thread_pool::executor_type>(own)) {
+    return pool->running_in_this_thread();
+  }
+  return false;
+}
+
 }  // namespace detail
 
 ASYNC_TIMER_END_NAMESPACE

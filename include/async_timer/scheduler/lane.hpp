@@ -30,8 +30,8 @@ class lane_extension {
 
 class lane {
  public:
-  /// Is what a run leaves here, or needs no more; to be destroyed with no lock held, since that
-  /// calls code of the executor.
+  /// Is what a run leaves here, or needs no more; to be destroyed with no lock held, since the end
+  /// of an executor may use the library.
   struct leftovers {
     net::any_io_executor work{};
     std::unique_ptr<lane_extension> extension{};

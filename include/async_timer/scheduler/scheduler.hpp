@@ -43,11 +43,6 @@ namespace detail {
 inline constexpr const char* context_is_gone =
     "the timer's execution context has been destroyed: start it on a living executor";
 
-/// Returns what is below all strands and tags of an executor.
-inline net::any_io_executor executor_beneath(const net::any_io_executor& executor) {
-  return untracked(innermost_executor(untagged(innermost_executor(untracked(executor)))));
-}
-
 class scheduler : public std::enable_shared_from_this<scheduler> {
  public:
   explicit scheduler(net::execution_context& context)

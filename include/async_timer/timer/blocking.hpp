@@ -7,7 +7,7 @@
 #include <async_timer/core/interval.hpp>
 #include <async_timer/delivery/value.hpp>
 #include <async_timer/net/asio.hpp>
-#include <async_timer/net/executor.hpp>
+#include <async_timer/net/tagged_executor.hpp>
 #include <async_timer/timer/core.hpp>
 #include <async_timer/timer/waiter.hpp>
 #include <chrono>
@@ -84,8 +84,10 @@ class blocking_operation final : public Base {
   std::shared_ptr<place> where_;
 };
 
-/// Refuses calls that could only hang (contract 22.4). Needs memory only for that.
+/// Refuses calls that could only hang (contract 22.4).
 ///
+/// Needs memory for that, and to look into executors that are too large for an any_io_executor to
+/// hold in place.
 /// @param what     "timer", "timer group"
 /// @param method   the name of the blocking form
 /// @param instead  what to call on the event loop's own threads

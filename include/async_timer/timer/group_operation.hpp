@@ -29,8 +29,10 @@ using timer_cores = std::vector<base::ref_ptr<timer_core>>;
 
 /// Counts its parts down.
 ///
-/// Its lock is never held while a part, a timer or a handler is called. A part refers to this, and
-/// this to the part until that has arrived.
+/// Its lock is never held while a part, a timer or a handler is called. This refers to a part until
+/// that has arrived. No reference is held for the way back: who completes the last part would drop
+/// it, and with it the handler's memory, when the handler has been called elsewhere. Instead it is
+/// counted what is missing.
 class group_operation : public operation {
  public:
   explicit group_operation(timer_cores members)
@@ -61,10 +63,7 @@ class group_operation : public operation {
     count_down();
   }
 
-  void cancel() noexcept override {
-    const base::ref_ptr<group_operation> keep(this);
-    fail(stop_outcome());
-  }
+  void cancel() noexcept override { fail(stop_outcome()); }
 
   /// Ends everything with an error, unless it ends already: cancels the parts, which then arrive.
   void fail(const std::exception_ptr& error) noexcept {
@@ -74,6 +73,7 @@ class group_operation : public operation {
         return;
       }
       error_ = error;
+      ++missing_;  // this, so that it lasts until all have been asked
     }
     for (auto& each : parts_) {
       base::ref_ptr<operation> part;
@@ -85,6 +85,7 @@ class group_operation : public operation {
         part->cancel();
       }
     }
+    count_down();
   }
 
   /// Says that a part has its outcome.
@@ -163,7 +164,8 @@ class group_operation : public operation {
     return missing_ > 1;
   }
 
-  /// Counts a part, or begin() itself, so that nothing completes while parts are being enrolled.
+  /// Counts a part, or begin() or fail() themselves, so that nothing completes while they are at
+  /// it.
   void count_down() noexcept {
     bool last = false;
     {

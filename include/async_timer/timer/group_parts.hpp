@@ -147,7 +147,7 @@ class group_value_part final : public value_waiter<T, AsOptional> {
   }
 
  private:
-  const base::ref_ptr<group_value_operation> whole_;
+  group_value_operation* const whole_;
   const std::size_t index_;
 };
 
@@ -208,7 +208,7 @@ class group_stop_operation : public group_operation {
       whole_->part_done(index_, trouble);
       this->release();
     }
-    const base::ref_ptr<group_stop_operation> whole_;
+    group_stop_operation* const whole_;
     const std::size_t index_;
   };
 

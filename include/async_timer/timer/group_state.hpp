@@ -64,8 +64,8 @@ class group_member_of final : public group_member {
   std::optional<Timer> timer_;
 };
 
-/// Starts a member in two steps, since the second one calls code of users: their executors, the
-/// sink.
+/// Starts a member in two steps, since the second one gives work to the executors of users, and
+/// lines to their sink.
 class start_of_member {
  public:
   /// Tells whether this call has started it; leaves a running one alone. With the group's lock
@@ -100,7 +100,8 @@ class start_of_member {
 
 /// Is shared by the group's handle and by operations that were not initiated yet.
 ///
-/// Its lock is taken before a timer's, and never held across code of a user.
+/// Its lock is taken before a timer's, and never held across code of a user, but for what an
+/// executor is asked when a run begins: its properties.
 class group_state {
  public:
   group_state(base::ref_ptr<lane> where, std::string name)
@@ -124,8 +125,8 @@ class group_state {
         throw;
       }
     }
-    auto& taken = place.take(std::forward<Timer>(timer));
     lock.unlock();
+    auto& taken = place.take(std::forward<Timer>(timer));
     begun.end();
     return taken;
   }

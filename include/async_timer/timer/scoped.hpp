@@ -109,11 +109,9 @@ net::awaitable<Result> run_scoped(Timer& timer, Body body) {
   try {
     auto stop = scope.leave(timer, uncancelled());
     co_await std::move(stop);
-    if constexpr (requires { scope.replacement(timer); }) {
-      if (const auto other = scope.replacement(timer)) {
-        auto stop_other = other->cancel(uncancelled());
-        co_await std::move(stop_other);
-      }
+    if (const auto other = scope.replacement(timer)) {
+      auto stop_other = other->cancel(uncancelled());
+      co_await std::move(stop_other);
     }
   } catch (...) {
     if (!failure) {

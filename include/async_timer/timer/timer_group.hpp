@@ -180,15 +180,18 @@ class timer_group {
   void cancel_threadsafe(std::optional<interval> timeout = {}) {
     using operation = detail::blocking_operation<detail::group_stop_operation>;
     detail::check_timeout(timeout);
-    state().check_may_block("cancel_threadsafe", "co_await cancel_all()");
+    auto& group = state();
     std::shared_ptr<typename operation::place> place;
     try {
+      group.check_may_block("cancel_threadsafe", "co_await cancel_all()");
       place = std::make_shared<typename operation::place>();
-      auto op = base::ref_ptr<operation>::adopt(
-          new operation(place, state().deactivate(), state().name()));
-      op.detach()->begin(nullptr, state().where(), std::nullopt);
+      auto op =
+          base::ref_ptr<operation>::adopt(new operation(place, group.deactivate(), group.name()));
+      op.detach()->begin(nullptr, group.where(), std::nullopt);
+    } catch (const threadsafe_dispatch_error&) {
+      throw;  // refused
     } catch (...) {
-      state().request_stop();
+      group.request_stop();
       throw;
     }
     const auto outcome = place->wait(timeout);
@@ -299,9 +302,12 @@ struct scope_of<Group> {
     return failure_;
   }
 
-  void request_stop(Group&) const noexcept {
+  void request_stop(Group& group) const noexcept {
     if (!failure_) {
       state_->request_stop();
+    }
+    if (const auto other = replacement(group)) {
+      other->state->request_stop();
     }
     for (const auto& member : started_) {
       member->request_stop();
@@ -314,6 +320,22 @@ struct scope_of<Group> {
       stop.only = std::move(started_);
     }
     return net::async_initiate<CompletionToken, void(std::exception_ptr)>(std::move(stop), token);
+  }
+
+  struct other_group {
+    std::shared_ptr<group_state> state;
+    template <class CompletionToken>
+    auto cancel(CompletionToken&& token) const {
+      return net::async_initiate<CompletionToken, void(std::exception_ptr)>(
+          initiate_group_stop{state, std::nullopt}, token);
+    }
+  };
+  /// Gives the group that the body has put in the place of the one entered, to be left, too.
+  [[nodiscard]] std::optional<other_group> replacement(const Group& group) const noexcept {
+    if (!group.state_ || group.state_ == state_) {
+      return std::nullopt;  // moved from, or the one entered
+    }
+    return other_group{group.state_};
   }
 
  private:
