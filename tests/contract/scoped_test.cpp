@@ -442,6 +442,57 @@ TEST_CASE_FIXTURE(scope_context,
         (replaces ? events{"entered", "other", "3", "left"} : events{"entered", "3", "left"}));
 }
 
+TEST_CASE_FIXTURE(scope_context,
+                  "7.10, 20.4 scoped: a group that the body has destroyed is waited for") {
+  async_timer::timer_group group{io};
+  group.add(async_timer::timer{io, 1s, target(), options()});
+  bool replaces = false;
+  SUBCASE("with another in its place") { replaces = true; }
+  SUBCASE("with none") {}
+  const auto enter = [&]() -> net::awaitable<void> {
+    const auto body = [&]() -> net::awaitable<void> {
+      auto flight = pause(2s);
+      co_await std::move(flight);
+      async_timer::timer_group gone{std::move(group)};
+      if (replaces) gone = async_timer::timer_group{io};
+    };
+    co_await async_timer::scoped(group, body);
+  };
+  run(enter);
+  clock.advance(2s);
+  CHECK(log == events{"in flight"});
+  clock.advance(3s);
+  CHECK(log == events{"in flight", "cleaned up", "on_stop", "left"});
+  CHECK(out_of_work());
+}
+
+namespace {
+
+/// Is a group of a user's own that uses names of the library's.
+class own_group : public async_timer::timer_group {
+ public:
+  using async_timer::timer_group::timer_group;
+
+ private:
+  [[maybe_unused]] int state_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(scope_context, "7.10, 20.4 scoped: a group of a user's own") {
+  own_group group{io};
+  group.add(async_timer::timer{io, 1s, [] {}, options()});
+  const auto enter = [&]() -> net::awaitable<void> {
+    const auto body = [&]() -> net::awaitable<bool> { co_return group.is_running(); };
+    const bool was_running = co_await async_timer::scoped(group, body);
+    CHECK(was_running);
+    CHECK_FALSE(group.is_running());
+  };
+  run(enter);
+  CHECK(out_of_work());
+  CHECK(log == events{"on_stop", "left"});
+}
+
 TEST_CASE("7.10, D9 scoped: one that is dropped with its context leaves nothing behind") {
   const auto captured = std::make_shared<int>(0);
   int stops = 0;

@@ -331,7 +331,7 @@ TEST_CASE("no memory: the blocking cancel of a group stops its members, whatever
           std::optional<async_timer::timer_ref> member;
           {
             const spared_memory ours;
-            // Copies of a strand over any_io_executor need memory.
+            // To ask a strand over any_io_executor for its untracked form takes memory.
             net::any_io_executor where = on.io.get_executor();
             if (on_large_executor) where = net::make_strand(where);
             group = std::make_unique<async_timer::timer_group>(where);

@@ -35,13 +35,16 @@ concept any_timer = std::is_object_v<Timer> && !std::is_const_v<Timer> &&
                     std::derived_from<Timer, timer<typename Timer::value_type>> &&
                     std::is_nothrow_move_constructible_v<Timer>;
 
-/// Owns a member and keeps its address.
+/// Owns a member and keeps its address; refers to its core, also when it is closed.
 class group_member {
  public:
   group_member(timer_core& core, const member_kind& kind) noexcept : core_(&core), kind_(&kind) {}
   group_member(const group_member&) = delete;
   group_member& operator=(const group_member&) = delete;
   virtual ~group_member() = default;
+
+  /// Destroys the timer.
+  virtual void close() noexcept = 0;
 
   [[nodiscard]] timer_core& core() const noexcept { return *core_; }
   [[nodiscard]] const member_kind& kind() const noexcept { return *kind_; }
@@ -59,6 +62,7 @@ class group_member_of final : public group_member {
       : group_member(core_access::of(timer), member_kind_of<typename Timer::value_type>) {}
 
   Timer& take(Timer&& timer) noexcept { return timer_.emplace(std::move(timer)); }
+  void close() noexcept override { timer_.reset(); }
 
  private:
   std::optional<Timer> timer_;
@@ -101,7 +105,7 @@ class start_of_member {
 /// Is shared by the group's handle and by operations that were not initiated yet.
 ///
 /// Its lock is taken before a timer's, and never held across code of a user, but for what an
-/// executor is asked when a run begins: its properties.
+/// executor is asked when a run begins: copies, and properties.
 class group_state {
  public:
   group_state(base::ref_ptr<lane> where, std::string name)
@@ -215,16 +219,17 @@ class group_state {
       const std::scoped_lock lock(mutex_);
       active_ = false;  // first: who is added from now on is not started
     }
-    for (std::size_t index = 0; const auto next = member(index); ++index) {
-      next->request_stop();
+    for (std::size_t index = 0; const auto* const next = member(index); ++index) {
+      next->core().request_stop();
     }
   }
 
-  /// Destroys the members, which stops them.
+  /// Destroys the members' timers, which stops them. Who is to cancel the group, as a scope is, can
+  /// wait for their clean-up nevertheless.
   void close() noexcept {
-    decltype(members_) gone;
-    const std::scoped_lock lock(mutex_);
-    std::swap(gone, members_);
+    for (std::size_t index = 0; auto* const next = member(index); ++index) {
+      next->close();
+    }
   }
 
   /// Refuses a blocking form that could only hang (contract 20.18).
@@ -235,8 +240,9 @@ class group_state {
       was_started = was_started_;
     }
     detail::check_may_block(was_started, lane_->executor(), "timer group", method, instead);
-    for (std::size_t index = 0; const auto next = member(index); ++index) {
-      if (const auto executor = next->executor(); executor && !next->is_over()) {
+    for (std::size_t index = 0; const auto* const next = member(index); ++index) {
+      const auto& timer = next->core();
+      if (const auto executor = timer.executor(); executor && !timer.is_over()) {
         detail::check_may_block(true, executor, "timer group", method, instead);
       }
     }
@@ -249,10 +255,10 @@ class group_state {
   }
 
  private:
-  /// Gives a member; null behind the last one.
-  [[nodiscard]] base::ref_ptr<timer_core> member(std::size_t index) const noexcept {
+  /// Gives a member, which stays as long as this; null behind the last one.
+  [[nodiscard]] group_member* member(std::size_t index) const noexcept {
     const std::scoped_lock lock(mutex_);
-    return base::ref_ptr<timer_core>(index < members_.size() ? &members_[index]->core() : nullptr);
+    return index < members_.size() ? members_[index].get() : nullptr;
   }
 
   const std::string name_;

@@ -171,6 +171,8 @@ class timer_group {
 
   /// Is cancel_all() for a thread that can't wait asynchronously: returns after the clean-up.
   ///
+  /// If there is no memory to wait, or for a refusal's text, it throws `std::bad_alloc`; the stop
+  /// is requested nevertheless.
   /// @param timeout  left out: waits without bound. If it passes the stop goes on by itself.
   /// @throws threadsafe_dispatch_error  if never started; if the group's context is gone, or a
   ///   member's goes meanwhile; on a thread that runs the io_context or thread_pool of the group or
@@ -296,13 +298,13 @@ namespace detail {
 template <std::derived_from<timer_group> Group>
 struct scope_of<Group> {
   /// Gives the error if a member could not be started; then leave() stops those that were.
-  std::exception_ptr enter(Group& group, const net::any_io_executor&) {
+  std::exception_ptr enter(timer_group& group, const net::any_io_executor&) {
     state_ = group.shared_state();
     failure_ = state_->start(true, started_);
     return failure_;
   }
 
-  void request_stop(Group& group) const noexcept {
+  void request_stop(timer_group& group) const noexcept {
     if (!failure_) {
       state_->request_stop();
     }
@@ -314,7 +316,7 @@ struct scope_of<Group> {
     }
   }
   template <class CompletionToken>
-  auto leave(Group&, CompletionToken&& token) {
+  auto leave(timer_group&, CompletionToken&& token) {
     initiate_group_stop stop{state_, std::nullopt};
     if (failure_) {
       stop.only = std::move(started_);
@@ -331,7 +333,7 @@ struct scope_of<Group> {
     }
   };
   /// Gives the group that the body has put in the place of the one entered, to be left, too.
-  [[nodiscard]] std::optional<other_group> replacement(const Group& group) const noexcept {
+  [[nodiscard]] std::optional<other_group> replacement(const timer_group& group) const noexcept {
     if (!group.state_ || group.state_ == state_) {
       return std::nullopt;  // moved from, or the one entered
     }
