@@ -36,6 +36,7 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/net/inline_executor.hpp
     include/async_timer/net/inside_context.hpp
     include/async_timer/net/operation.hpp
+    include/async_timer/net/operation_with.hpp
     include/async_timer/net/parking_place.hpp
     include/async_timer/net/reserved_memory.hpp
     include/async_timer/net/tagged_executor.hpp

@@ -4,11 +4,11 @@
 #include <cstddef>
 #include <exception>
 #include <memory>
-#include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "support/arena.hpp"
 #include "support/fixture.hpp"
 #include "support/groups.hpp"
 #include "support/immediate_executor.hpp"
@@ -16,61 +16,6 @@
 #include "support/tokens.hpp"
 
 using namespace test;
-
-namespace {
-
-struct arena {
-  int allocations = 0;
-  int live = 0;
-};
-
-template <class T>
-class arena_allocator {
- public:
-  using value_type = T;
-  explicit arena_allocator(arena& where) noexcept : where_(&where) {}
-  template <class U>
-  arena_allocator(const arena_allocator<U>& other) noexcept : where_(&other.where()) {}
-
-  T* allocate(std::size_t count) {
-    ++where_->allocations;
-    ++where_->live;
-    return static_cast<T*>(::operator new(count * sizeof(T)));
-  }
-  void deallocate(T* memory, std::size_t) noexcept {
-    --where_->live;
-    ::operator delete(memory);
-  }
-  [[nodiscard]] arena& where() const noexcept { return *where_; }
-  friend bool operator==(const arena_allocator& a, const arena_allocator& b) noexcept {
-    return a.where_ == b.where_;
-  }
-
- private:
-  arena* where_;
-};
-
-/// Is a handler with an allocator and an executor of its own.
-template <class Executor, class Function>
-struct arena_handler {
-  using allocator_type = arena_allocator<void>;
-  using executor_type = Executor;
-
-  arena* where;
-  Executor executor;
-  Function function;
-
-  [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_type(*where); }
-  [[nodiscard]] executor_type get_executor() const noexcept { return executor; }
-  template <class... Arguments>
-  void operator()(Arguments&&... arguments) {
-    function(std::forward<Arguments>(arguments)...);
-  }
-};
-template <class Executor, class Function>
-arena_handler(arena*, Executor, Function) -> arena_handler<Executor, Function>;
-
-}  // namespace
 
 TEST_CASE(
     "9.8 memory comes from the handler's allocator and is back before the handler is called") {
@@ -258,5 +203,99 @@ TEST_CASE("9.8, 20.12 group: memory is back before the handler is called, howeve
         end(own, group);
       }
     }
+  });
+}
+
+namespace {
+
+/// Is what becomes of an operation.
+enum class fate {
+  runs,          ///< its handler is called
+  is_cancelled,  ///< by its slot, and its handler is called
+  is_pending,    ///< when the context goes
+  is_posted      ///< to another context, which goes before it runs
+};
+
+/// Has a busy timer, a feed of it, and a group.
+struct pending_things : busy_timer {
+  async_timer::subscription<int> feed{t.subscribe()};
+  async_timer::timer_group group{io};
+
+  pending_things() {
+    group.add(async_timer::timer{io, 1h, [] { return 1; }, {.initial_delay = 1h}});
+    group.start();
+    clock.run_until_idle();
+  }
+  void finish() {
+    busy_timer::finish();
+    for (auto member : group) member.request_stop();
+    clock.run_until_idle();
+  }
+};
+
+/// Calls visit(name, initiate) for each operation of a timer, a feed or a group;
+/// initiate(things, token) begins it.
+template <class Visitor>
+void for_every_operation(Visitor&& visit) {
+  for_each_operation([&](const std::string& name, auto initiate) {
+    visit(name, [initiate](auto& things, auto token) { initiate(things.t, std::move(token)); });
+  });
+  for_each_group_operation([&](const std::string& name, auto initiate) {
+    visit("group's " + name,
+          [initiate](auto& things, auto token) { initiate(things.group, std::move(token)); });
+  });
+  visit("feed's next", [](auto& things, auto token) { things.feed.next(std::move(token)); });
+}
+
+template <class Initiate>
+int meet(fate what, bool has_slot, const Initiate& initiate) {
+  int completions = 0;
+  net::cancellation_signal signal;  // outlasts the contexts
+  net::io_context elsewhere;
+  pending_things own;
+  const net::any_io_executor executor =
+      what == fate::is_posted ? elsewhere.get_executor() : own.io.get_executor();
+  owning_handler handler{executor, &completions};
+  if (has_slot || what == fate::is_cancelled) {
+    initiate(own, net::bind_cancellation_slot(signal.slot(), std::move(handler)));
+  } else {
+    initiate(own, std::move(handler));
+  }
+  if (what == fate::is_cancelled) signal.emit(net::cancellation_type::terminal);
+  if (what != fate::is_pending) own.finish();
+  return completions;
+}
+
+}  // namespace
+
+TEST_CASE("9.8, D9 a handler that owns its memory goes when that is back, whatever becomes of it") {
+  mortal_arena::late = 0;
+  for_every_operation([](const std::string& name, auto initiate) {
+    for (const auto what : {fate::runs, fate::is_cancelled, fate::is_pending, fate::is_posted}) {
+      for (const bool has_slot : {false, true}) {
+        CAPTURE(name);
+        CAPTURE(static_cast<int>(what));
+        CAPTURE(has_slot);
+        const bool is_called = what == fate::runs || what == fate::is_cancelled;
+        CHECK(meet(what, has_slot, initiate) == (is_called ? 1 : 0));
+        CHECK(mortal_arena::living.empty());
+        CHECK(std::exchange(mortal_arena::late, 0) == 0);
+      }
+    }
+  });
+}
+
+TEST_CASE("9.8 a handler that owns its memory gets that back from an operation that can't begin") {
+  mortal_arena::late = 0;
+  for_each_operation([](const std::string& name, auto initiate) {
+    CAPTURE(name);
+    int completions = 0;
+    auto t = async_timer::every(1s)([] { return 1; });  // has no executor
+    CHECK(thrown_by([&] {
+            initiate(t, owning_handler{net::any_io_executor(), &completions});
+          }) == "dispatch");
+    CHECK(mortal_arena::living.empty());
+    CHECK(std::exchange(mortal_arena::late, 0) == 0);
+    CHECK(completions == 0);
   });
 }

@@ -95,3 +95,25 @@ TEST_CASE("21.6, 17.6 mock: its failures and ticks are dated by its own time") {
   CHECK(t.last_failure_at()->time_since_epoch() == now);
   CHECK(t.last_tick_at()->time_since_epoch() == now - 5s);
 }
+
+TEST_CASE_FIXTURE(virtual_context,
+                  "21.5 mock: its hook is copied and destroyed with no lock held") {
+  /// Asks the record wherever it is copied or destroyed.
+  struct asking {
+    const async_timer::sleep_record* record;
+    explicit asking(const async_timer::sleep_record& of) : record(&of) {}
+    asking(const asking& other) : record(other.record) { static_cast<void>(record->sleeps()); }
+    asking& operator=(const asking&) = delete;
+    ~asking() { static_cast<void>(record->sleeps()); }
+    void operator()(std::chrono::nanoseconds) const {}
+  };
+  mock_timer t{io, 5s, [] { return 1; }};
+  t.on_sleep(asking{t.record()});
+  t.start();
+  clock.advance(5s);
+  t.on_sleep({});
+  clock.advance(5s);
+  CHECK(t.sleeps() == times{5s, 5s, 5s});
+  t.request_stop();
+  CHECK(out_of_work());
+}

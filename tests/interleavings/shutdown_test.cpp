@@ -11,7 +11,9 @@
 #include <utility>
 
 #include "interleavings/world.hpp"
+#include "support/arena.hpp"
 #include "support/telling_executor.hpp"
+#include "support/tokens.hpp"
 
 using namespace test;
 
@@ -103,6 +105,76 @@ TEST_CASE("13.23, 26.5 shutdown meets close, and the end of the timer, with a ne
     feed->next(one.done.handler("second next"));
     run.together([&] { one.shut_down(); }, [&] { feed.reset(); }, [&] { one.t.reset(); });
     one.end(run);
+  });
+}
+
+namespace {
+
+/// Is an executor of a user that runs what it is given then and there, in the name of a context: as
+/// one whose thread is faster than the one that completes.
+struct executor_at_once {
+  net::io_context* io;
+
+  // The names and forms from here on are those of Asio's executor and property protocol.
+  net::execution_context& query(net::execution::context_t) const noexcept { return *io; }
+  executor_at_once require(net::execution::blocking_t::never_t) const noexcept { return *this; }
+  template <class Function>
+  void execute(Function&& function) const {
+    std::forward<Function>(function)();
+  }
+  friend bool operator==(const executor_at_once&, const executor_at_once&) = default;
+};
+
+void expect_memory_was_back(execution& run) {
+  run.expect(mortal_arena::living.empty(), "a handler is still there");
+  run.expect_equal(std::exchange(mortal_arena::late, 0), 0, "blocks that came back late");
+}
+
+}  // namespace
+
+TEST_CASE("9.8, D9 shutdown of a consumer's context meets the tick that it waits for") {
+  explore("shutdown of a consumer's context meets a tick", [](execution& run) {
+    int completions = 0;
+    {
+      world first(run);
+      world second(run);
+      async_timer::timer<int> t{second.io, 1s, [] { return 1; }, {.initial_delay = 1s}};
+      auto feed = t.subscribe();
+      t.start();
+      second.clock.run_until_idle();
+      feed.next(owning_handler{executor_at_once{&first.io}, &completions});
+      run.together([&] { first.io.shutdown(); }, [&] { second.clock.advance(1s); });
+      t.request_stop();
+      second.clock.run_until_idle();
+    }
+    run.expect(completions <= 1, "it was completed twice");
+    expect_memory_was_back(run);
+  });
+}
+
+TEST_CASE("9.5, 9.8 shutdown meets the slots of those who wait") {
+  explore("shutdown meets a slot", [](execution& run) {
+    int completions = 0;
+    net::cancellation_signal joins;
+    net::cancellation_signal waits;
+    {
+      world elsewhere(run);
+      doomed one(run);
+      const auto handler = [&] {
+        return owning_handler{elsewhere.io.get_executor(), &completions};
+      };
+      one.t->join(net::bind_cancellation_slot(joins.slot(), handler()));
+      one.t->wait({.timeout = 1h}, net::bind_cancellation_slot(waits.slot(), handler()));
+      run.together([&] { one.shut_down(); },
+                   [&] {
+                     joins.emit(net::cancellation_type::terminal);
+                     waits.emit(net::cancellation_type::terminal);
+                   });
+      elsewhere.clock.run_until_idle();
+      one.end(run);
+    }
+    run.expect(completions <= 2, "one was completed twice");
+    expect_memory_was_back(run);
   });
 }
 

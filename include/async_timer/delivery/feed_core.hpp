@@ -6,14 +6,17 @@
 #include <array>
 #include <async_timer/base/log.hpp>
 #include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/schedule_point.hpp>
 #include <async_timer/base/word_lock.hpp>
 #include <async_timer/core/ring_buffer.hpp>
 #include <async_timer/delivery/value.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/errors.hpp>
 #include <async_timer/net/operation.hpp>
+#include <async_timer/scheduler/scheduler.hpp>
 #include <async_timer/scheduler/scheduler_service.hpp>
 #include <async_timer/scheduler/shutdown_listener.hpp>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -78,41 +81,41 @@ class feed_waiter : public operation, private shutdown_listener {
  public:
   explicit feed_waiter(feed_core<V>& feed) noexcept : feed_(&feed) {}
 
-  void cancel() noexcept override {
-    const auto feed = feed_;
-    if (feed && feed->claim(*this)) {
-      complete();
-    }
-  }
+  bool claim_to_cancel() noexcept override { return feed_->claim(*this); }
 
  protected:
   ~feed_waiter() override = default;
 
+  /// Precedes the completion; false: on_shutdown() is on its way, and completes when it arrives.
   bool may_complete() noexcept {
-    if (const auto watched = std::exchange(watched_, nullptr)) {
-      watched->unwatch(*this);
+    if (watched_ && !watched_->unwatch(*this) && !meet()) {
+      return false;
     }
+    watched_ = nullptr;
     return true;
   }
 
  private:
   /// Lets it go with the context of its handler, which may be another one than the timer's.
   void watch(std::shared_ptr<scheduler> of_context) noexcept {
-    watched_ = std::move(of_context);
-    if (watched_) {
-      watched_->watch(*this);
+    if (of_context && of_context->watch(*this)) {
+      watched_ = std::move(of_context);
     }
   }
-  void hold() noexcept final { add_ref(); }
   void on_shutdown() noexcept final {
-    const auto self = base::ref_ptr<feed_waiter>::adopt(this);
-    const auto feed = feed_;
-    if (feed && feed->take_out(*this)) {
+    if (feed_->take_out(*this)) {
+      watched_ = nullptr;
       this->abandon();
+    } else if (meet()) {
+      watched_ = nullptr;
+      this->complete();
     }
   }
+  /// Tells whether the other one of who completes it and on_shutdown() was here already.
+  bool meet() noexcept { return met_.exchange(true, std::memory_order_acq_rel); }
 
   std::shared_ptr<scheduler> watched_;
+  base::atomic<bool> met_{false};
 
  protected:
   friend class feed_core<V>;

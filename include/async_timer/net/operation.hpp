@@ -1,37 +1,38 @@
-// A pending asynchronous operation, type-erased: any_completion_handler needs a newer Asio.
-// Its owner claims it (unlinks it from the owner's list under the owner's lock) and completes it
-// once: the completion is posted to the handler's executor; there the cancellation slot is cleared,
-// the memory is freed, and only then the handler is called.
+// A pending asynchronous operation, as lists, owners and cancellation slots see it.
+// Its owner claims it (unlinks it from the owner's list under the owner's lock) and completes it,
+// once.
 #ifndef ASYNC_TIMER_NET_OPERATION_HPP
 #define ASYNC_TIMER_NET_OPERATION_HPP
 
-#include <async_timer/base/errors.hpp>
-#include <async_timer/base/inside_scope.hpp>
 #include <async_timer/base/ref_ptr.hpp>
+#include <async_timer/base/word_lock.hpp>
 #include <async_timer/net/asio.hpp>
-#include <async_timer/net/executor.hpp>
-#include <async_timer/net/tagged_executor.hpp>
-#include <memory>
-#include <optional>
-#include <type_traits>
+#include <mutex>
 #include <utility>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// Is the part of an operation that lists and owners see.
+/// Is the part of an operation that is the same for all handlers.
 ///
-/// It is born with one reference, which complete() or abandon() consumes; a connected cancellation
-/// slot holds another one.
+/// It is born with one reference, which complete() or abandon() consumes. Nobody else's may be left
+/// then: the memory is the handler's, and may go with it.
 class operation : public base::ref_counted {
  public:
   /// Posts the completion with the outcome stored before; call it once, after claiming.
   virtual void complete() noexcept = 0;
   /// Destroys the handler unrun, because its context is going away; call it once, after claiming.
   virtual void abandon() noexcept = 0;
-  /// Ends this operation alone; called by its cancellation slot, at any moment.
-  virtual void cancel() noexcept = 0;
+  /// Claims it, to end it alone; true: finish_cancel() is to follow. Calls nobody.
+  virtual bool claim_to_cancel() noexcept = 0;
+  virtual void finish_cancel() noexcept { complete(); }
+  /// Ends this operation alone, unless it ends already; for who knows that it is there.
+  void cancel() noexcept {
+    if (claim_to_cancel()) {
+      finish_cancel();
+    }
+  }
 
   // Guarded by the owner's lock.
   operation* prev = nullptr;
@@ -100,182 +101,35 @@ class operation_list {
   operation* last_ = nullptr;
 };
 
-/// Adds a handler to an outcome. `Outcome` derives from operation and has `take()`, which returns a
-/// callable that applies the outcome to a handler, and `may_complete()`, which tells whether to go
-/// on; if not, it calls complete() or abandon() again later.
-template <class Outcome, class Handler>
-class operation_with final : public Outcome {
-  using executor_type = net::associated_executor_t<Handler, net::any_io_executor>;
-  /// Is where the completion is posted: the handler's executor, unless that is nowhere.
-  using home_type =
-      std::conditional_t<is_nowhere<executor_type>, net::any_io_executor, executor_type>;
-  using work_type = std::decay_t<decltype(work_of(std::declval<const home_type&>()))>;
-  using allocator_type = typename std::allocator_traits<
-      net::associated_allocator_t<Handler>>::template rebind_alloc<operation_with>;
-
+/// Is what a cancellation slot refers to in place of the operation: that may go first, with its
+/// context, while the signal stays.
+class slot_link final : public base::ref_counted {
  public:
-  /// Makes an operation with one reference, held by the returned pointer.
-  ///
-  /// @param fallback  where the handler runs if it names no executor; may be empty.
-  template <class... Args>
-  static base::ref_ptr<operation_with> create(Handler&& handler,
-                                              const net::any_io_executor& fallback,
-                                              Args&&... args) {
-    allocator_type allocator(net::get_associated_allocator(handler));
-    auto* memory = std::allocator_traits<allocator_type>::allocate(allocator, 1);
-    try {
-      ::new (static_cast<void*>(memory))
-          operation_with(std::move(handler), fallback, std::forward<Args>(args)...);
-    } catch (...) {
-      std::allocator_traits<allocator_type>::deallocate(allocator, memory, 1);
-      throw;
-    }
-    return base::ref_ptr<operation_with>::adopt(memory);
+  explicit slot_link(operation& op) noexcept : op_(&op) {}
+
+  /// Says that the operation goes; from now on nobody finds it here.
+  void cut() noexcept {
+    const std::scoped_lock lock(lock_);
+    op_ = nullptr;
   }
-
-  /// Lets the handler's slot cancel this operation; before it is visible to other threads.
-  ///
-  /// Nothing may throw between this and the enrollment, or the slot would keep the handler.
-  void connect_slot() {
-    auto slot = net::get_associated_cancellation_slot(*handler_);
-    if (slot.is_connected()) {
-      slot.assign(canceller{base::ref_ptr<operation>(this)});
+  /// Ends the operation if it is still there. No reference to it is needed: once it is claimed it
+  /// waits to be completed.
+  void cancel() noexcept {
+    operation* claimed = nullptr;
+    {
+      const std::scoped_lock lock(lock_);
+      if (op_ != nullptr && op_->claim_to_cancel()) {
+        claimed = op_;
+      }
     }
-  }
-
-  /// Returns where the handler runs, type-erased; empty if that can't be.
-  [[nodiscard]] net::any_io_executor executor_of_context() const {
-    if constexpr (is_nowhere<executor_type>) {
-      return untracked(*work_);
-    } else if constexpr (std::is_convertible_v<const executor_type&, net::any_io_executor>) {
-      return net::any_io_executor(*executor_);
-    } else if constexpr (requires { executor_->context().get_executor(); }) {
-      return executor_->context().get_executor();  // an io_context::strand's
-    } else {
-      return {};
+    if (claimed != nullptr) {
+      claimed->finish_cancel();
     }
-  }
-
-  /// Tells for inside-the-target detection whose executor the handler runs on.
-  [[nodiscard]] const void* caller() const { return owner_of(executor_of_context()); }
-
-  void complete() noexcept override {
-    if (!this->may_complete()) {
-      return;
-    }
-    // A copy: the posted function may run, and free this object, before post() returns.
-    const auto work = *work_;
-    try {
-      post_as_work(work, completion<false>(this));
-    } catch (...) {
-      // The function was destroyed unrun, which has freed the handler; there is no memory to tell.
-    }
-  }
-
-  void abandon() noexcept override {
-    if (!this->may_complete()) {
-      return;
-    }
-    handler_.reset();
-    leave_executor();
-    this->release();
   }
 
  private:
-  struct canceller {
-    base::ref_ptr<operation> op;
-    void operator()(net::cancellation_type type) const {
-      if (type != net::cancellation_type::none) {
-        op->cancel();
-      }
-    }
-  };
-
-  /// Runs the completion, or frees the operation if the executor drops it.
-  ///
-  /// @tparam IsHome  it only has to run, where it is; else it may have to pass an executor first.
-  template <bool IsHome>
-  class completion {
-   public:
-    using allocator_type = net::associated_allocator_t<Handler>;
-
-    explicit completion(operation_with* op) noexcept
-        : op_(op), allocator_(net::get_associated_allocator(*op->handler_)) {}
-    completion(completion&& other) noexcept
-        : op_(std::exchange(other.op_, nullptr)), allocator_(other.allocator_) {}
-    completion& operator=(completion&&) = delete;
-    ~completion() {
-      if (op_ != nullptr) {
-        op_->abandon();
-      }
-    }
-    [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_; }
-    void operator()() {
-      auto* const op = std::exchange(op_, nullptr);
-      if constexpr (IsHome || !is_nowhere<executor_type>) {
-        op->run();
-      } else {
-        const auto executor = *op->executor_;
-        net::dispatch(executor, completion<true>(op));
-      }
-    }
-
-   private:
-    operation_with* op_;
-    allocator_type allocator_;
-  };
-
-  template <class... Args>
-  operation_with(Handler&& handler, const net::any_io_executor& fallback, Args&&... args)
-      : Outcome(std::forward<Args>(args)...),
-        handler_(std::move(handler)),
-        executor_(net::get_associated_executor(*handler_, fallback)) {
-    if constexpr (std::is_same_v<executor_type, net::any_io_executor>) {
-      if (!*executor_) {
-        throw threadsafe_dispatch_error(
-            "the timer has no executor (never started, or its context is gone) and the completion "
-            "handler names none: bind one with bind_executor, or start the timer first");
-      }
-    }
-    work_.emplace(work_of(home(fallback)));
-  }
-
-  [[nodiscard]] home_type home(const net::any_io_executor& fallback) const {
-    if constexpr (is_nowhere<executor_type>) {
-      return fallback ? fallback : net::any_io_executor(net::system_executor());
-    } else {
-      return *executor_;
-    }
-  }
-
-  void run() {
-    net::get_associated_cancellation_slot(*handler_).clear();
-    Handler handler(std::move(*handler_));
-    [[maybe_unused]] const auto work = std::move(work_);  // until the handler has returned
-    auto completion_with_outcome = this->take();
-    handler_.reset();
-    leave_executor();
-    this->release();
-    const base::outside_scope outside;
-    completion_with_outcome(handler);
-  }
-
-  /// A signal that still refers to this may outlive the executor's context.
-  void leave_executor() noexcept {
-    work_.reset();
-    executor_.reset();
-  }
-
-  void destroy() noexcept override {
-    allocator_type allocator(allocator_);
-    std::destroy_at(this);
-    std::allocator_traits<allocator_type>::deallocate(allocator, this, 1);
-  }
-
-  std::optional<Handler> handler_;
-  std::optional<executor_type> executor_;
-  std::optional<work_type> work_;
-  allocator_type allocator_{net::get_associated_allocator(*handler_)};
+  base::word_lock lock_;  ///< taken before that of the operation's owner
+  operation* op_;
 };
 
 }  // namespace detail

@@ -93,9 +93,10 @@ class scheduler : public std::enable_shared_from_this<scheduler> {
   /// because the context goes away, is over without a word.
   void lost(schedule_node& node) noexcept;
 
-  /// Tells a listener when the context goes away. No effect on one that is told already.
-  void watch(shutdown_listener& listener) noexcept;
-  void unwatch(shutdown_listener& listener) noexcept;
+  /// Tells a listener when the context goes away; false if it has gone.
+  bool watch(shutdown_listener& listener) noexcept;
+  /// False if the listener has been told, or is about to be.
+  bool unwatch(shutdown_listener& listener) noexcept;
 
   /// Seeds the next random engine; the same sequence again under a virtual clock.
   std::uint64_t next_seed() noexcept;

@@ -9,16 +9,15 @@ ASYNC_TIMER_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// Is linked in at most one scheduler, by scheduler::watch(); unlinked before on_shutdown().
+/// Is linked in at most one scheduler, by scheduler::watch(); unlinked before on_shutdown(), for
+/// which it must stay.
 class shutdown_listener {
  public:
   shutdown_listener() = default;
   shutdown_listener(const shutdown_listener&) = delete;
   shutdown_listener& operator=(const shutdown_listener&) = delete;
 
-  /// Keeps this object until on_shutdown(); called while it is still linked, under a lock.
-  virtual void hold() noexcept = 0;
-  /// Frees what waits and calls nobody; ends what hold() began, and may destroy this object.
+  /// Frees what waits and calls nobody; may destroy this object.
   virtual void on_shutdown() noexcept = 0;
 
  protected:
@@ -45,21 +44,22 @@ class shutdown_listeners {
     }
     first_ = &listener;
   }
-  void unlink(shutdown_listener& listener) noexcept {
+  /// Tells whether it was linked; if not, on_shutdown() has been called, or is about to be.
+  bool unlink(shutdown_listener& listener) noexcept {
     if (!std::exchange(listener.is_watching_, false)) {
-      return;
+      return false;
     }
     (listener.prev_listener_ != nullptr ? listener.prev_listener_->next_listener_ : first_) =
         listener.next_listener_;
     if (listener.next_listener_ != nullptr) {
       listener.next_listener_->prev_listener_ = listener.prev_listener_;
     }
+    return true;
   }
-  /// Holds and unlinks any one; null if there is none.
+  /// Unlinks any one; null if there is none.
   shutdown_listener* pop() noexcept {
     shutdown_listener* const next = first_;
     if (next != nullptr) {
-      next->hold();
       unlink(*next);
     }
     return next;

@@ -49,8 +49,12 @@ class sleep_record {
   ///
   /// @param called  with the duration of the sleep, on the timer's executor; empty for none
   void on_sleep(hook called) {
+    std::shared_ptr<const hook> next;
+    if (called) {
+      next = std::make_shared<const hook>(std::move(called));
+    }
     const std::scoped_lock lock(pace_->mutex);
-    std::swap(pace_->called, called);
+    std::swap(pace_->called, next);
   }
   /// Returns the timer's own time, which each sleep moves on; under a virtual_clock, not that one.
   [[nodiscard]] time_point now() const noexcept { return pace_->now(); }
@@ -62,7 +66,7 @@ class sleep_record {
       return time;
     }
     void sleep(std::chrono::nanoseconds asked_for, bool own_time) override {
-      hook now_called;
+      std::shared_ptr<const hook> now_called;  // neither copied nor destroyed under the lock
       {
         const std::scoped_lock lock(mutex);
         sleeps.push_back(asked_for);
@@ -72,13 +76,13 @@ class sleep_record {
         now_called = called;
       }
       if (now_called) {
-        now_called(asked_for);
+        (*now_called)(asked_for);
       }
     }
 
     mutable std::mutex mutex;
     std::vector<std::chrono::nanoseconds> sleeps;
-    hook called;
+    std::shared_ptr<const hook> called;
     time_point time{std::chrono::hours(1)};
   };
 

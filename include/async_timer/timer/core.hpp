@@ -1,7 +1,8 @@
 // The timer itself, without its value type and its target: the state of a run, who waits, and what
 // each event does in each state (the table is in docs/design.md).
 // Everything that changes is guarded by one lock of four bytes, which is never held across code of
-// a user; where both are needed it is taken before the scheduler's.
+// a user, but for copies of an executor and its properties; where both are needed it is taken
+// before the scheduler's.
 #ifndef ASYNC_TIMER_TIMER_CORE_HPP
 #define ASYNC_TIMER_TIMER_CORE_HPP
 

@@ -63,29 +63,14 @@ class group_operation : public operation {
     count_down();
   }
 
-  void cancel() noexcept override { fail(stop_outcome()); }
+  bool claim_to_cancel() noexcept override { return begin_to_fail(stop_outcome()); }
+  void finish_cancel() noexcept override { cancel_parts(); }
 
   /// Ends everything with an error, unless it ends already: cancels the parts, which then arrive.
   void fail(const std::exception_ptr& error) noexcept {
-    {
-      const std::scoped_lock lock(mutex_);
-      if (error_ || missing_ == 0) {
-        return;
-      }
-      error_ = error;
-      ++missing_;  // this, so that it lasts until all have been asked
+    if (begin_to_fail(error)) {
+      cancel_parts();
     }
-    for (auto& each : parts_) {
-      base::ref_ptr<operation> part;
-      {
-        const std::scoped_lock lock(mutex_);
-        part = each;
-      }
-      if (part) {
-        part->cancel();
-      }
-    }
-    count_down();
   }
 
   /// Says that a part has its outcome.
@@ -121,6 +106,31 @@ class group_operation : public operation {
   std::exception_ptr error_;
 
  private:
+  /// Keeps the error, and counts as one that is missing, until all parts have been cancelled; false
+  /// if everything ends already.
+  bool begin_to_fail(const std::exception_ptr& error) noexcept {
+    const std::scoped_lock lock(mutex_);
+    if (error_ || missing_ == 0) {
+      return false;
+    }
+    error_ = error;
+    ++missing_;
+    return true;
+  }
+  void cancel_parts() noexcept {
+    for (auto& each : parts_) {
+      base::ref_ptr<operation> part;
+      {
+        const std::scoped_lock lock(mutex_);
+        part = each;
+      }
+      if (part) {
+        part->cancel();
+      }
+    }
+    count_down();
+  }
+
   struct expiry final : deadline {
     explicit expiry(group_operation& bounded) noexcept : owner(&bounded) {}
     std::optional<rearm> on_due() noexcept override {
@@ -164,8 +174,7 @@ class group_operation : public operation {
     return missing_ > 1;
   }
 
-  /// Counts a part, or begin() or fail() themselves, so that nothing completes while they are at
-  /// it.
+  /// Counts a part, or who begins or cancels the parts, so that nothing completes meanwhile.
   void count_down() noexcept {
     bool last = false;
     {

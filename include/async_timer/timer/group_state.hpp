@@ -7,6 +7,7 @@
 #include <async_timer/base/ref_ptr.hpp>
 #include <async_timer/base/word_lock.hpp>
 #include <async_timer/net/asio.hpp>
+#include <async_timer/net/operation_with.hpp>
 #include <async_timer/scheduler/lane.hpp>
 #include <async_timer/timer/blocking.hpp>
 #include <async_timer/timer/core.hpp>

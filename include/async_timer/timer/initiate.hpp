@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <async_timer/base/ref_ptr.hpp>
 #include <async_timer/net/asio.hpp>
-#include <async_timer/net/operation.hpp>
+#include <async_timer/net/operation_with.hpp>
 #include <async_timer/timer/core.hpp>
 #include <async_timer/timer/options.hpp>
 #include <async_timer/timer/waiter.hpp>

@@ -6,7 +6,7 @@
 #include <async_timer/delivery/feed_core.hpp>
 #include <async_timer/delivery/value.hpp>
 #include <async_timer/net/asio.hpp>
-#include <async_timer/net/operation.hpp>
+#include <async_timer/net/operation_with.hpp>
 #include <async_timer/net/token.hpp>
 #include <async_timer/timer/core.hpp>
 #include <cstdint>

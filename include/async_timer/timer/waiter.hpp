@@ -54,12 +54,12 @@ class waiter : public operation {
 
   void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
 
-  void cancel() noexcept override {
-    const auto timer = timer_;
-    if (timer && timer->claim(*this, &cold_state::waiters)) {
-      set_error(stop_outcome());
-      complete();
+  bool claim_to_cancel() noexcept override {
+    if (!timer_->claim(*this, &cold_state::waiters)) {
+      return false;
     }
+    set_error(stop_outcome());
+    return true;
   }
 
   /// Lets the wait expire; called with the timer's lock held. Throws when memory ends.
@@ -154,12 +154,12 @@ class stop_waiter : public operation {
  public:
   explicit stop_waiter(timer_core& timer) noexcept : timer_(&timer) {}
 
-  void cancel() noexcept override {
-    const auto timer = timer_;
-    if (timer && timer->claim(*this, &cold_state::stop_waiters)) {
-      set_error(stop_outcome());
-      complete();
+  bool claim_to_cancel() noexcept override {
+    if (!timer_->claim(*this, &cold_state::stop_waiters)) {
+      return false;
     }
+    set_error(stop_outcome());
+    return true;
   }
   void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
 

@@ -141,16 +141,17 @@ inline bool scheduler::empty_a_lane() noexcept {
   return true;
 }
 
-inline void scheduler::watch(shutdown_listener& listener) noexcept {
+inline bool scheduler::watch(shutdown_listener& listener) noexcept {
   const lock_type lock(mutex_);
   if (!dead_) {
     listeners_.link(listener);
   }
+  return !dead_;
 }
 
-inline void scheduler::unwatch(shutdown_listener& listener) noexcept {
+inline bool scheduler::unwatch(shutdown_listener& listener) noexcept {
   const lock_type lock(mutex_);
-  listeners_.unlink(listener);
+  return listeners_.unlink(listener);
 }
 
 /// One by one, since each may destroy others.
