@@ -745,3 +745,32 @@ TEST_CASE("13.22, 13.23 context: a feed read on one context after another was de
   other.io.reset();
   CHECK(again.gone_unrun());
 }
+
+TEST_CASE_FIXTURE(virtual_context,
+                  "D9 feed: a next() that is begun while its handler's context goes goes with it") {
+  async_timer::timer t{io, 1s, [] { return 1; }, {.initial_delay = 1s}};
+  auto feed = t.subscribe();
+  t.start();
+  clock.advance(0s);
+  const auto token = std::make_shared<int>();
+  int completions = 0;
+  {
+    net::io_context going;
+    const auto ask = [&] {
+      feed.next(net::bind_executor(
+          going.get_executor(),
+          [&completions, token](const std::exception_ptr&, const auto&) { ++completions; }));
+    };
+    ask();
+    // What is queued in a context is destroyed with it.
+    std::shared_ptr<void> at_end(nullptr, [&](void*) { ask(); });
+    net::post(going, [kept = std::move(at_end)] {});
+    CHECK(token.use_count() == 2);
+  }
+  CHECK(token.use_count() == 1);
+  clock.advance(1s);
+  CHECK(completions == 0);
+  CHECK(feed.qsize() == 1);
+  t.request_stop();
+  CHECK(out_of_work());
+}

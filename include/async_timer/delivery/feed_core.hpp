@@ -96,11 +96,14 @@ class feed_waiter : public operation, private shutdown_listener {
   }
 
  private:
-  /// Lets it go with the context of its handler, which may be another one than the timer's.
-  void watch(std::shared_ptr<scheduler> of_context) noexcept {
-    if (of_context && of_context->watch(*this)) {
-      watched_ = std::move(of_context);
+  /// Lets it go with the context of its handler, which may be another one than the timer's; false
+  /// if that has gone.
+  bool watch(std::shared_ptr<scheduler> of_context) noexcept {
+    if (!of_context->watch(*this)) {
+      return false;
     }
+    watched_ = std::move(of_context);
+    return true;
   }
   void on_shutdown() noexcept final {
     if (feed_->take_out(*this)) {
@@ -212,7 +215,7 @@ class feed_core final : public feed_base {
   }
 
   /// Gives a value, or the end, to a waiter, or lets it wait; consumes its own reference. Without
-  /// memory to wait it gets that error.
+  /// memory to wait it gets that error. If its handler can't run any more it is abandoned.
   ///
   /// @param where  the handler's executor: if its context goes away the waiter goes with it
   void enroll(base::ref_ptr<feed_waiter<V>> op, const net::any_io_executor& where) noexcept {
@@ -221,10 +224,14 @@ class feed_core final : public feed_base {
         // Asks a user's executor, so not under the lock; meanwhile there may come what it waits
         // for.
         auto of_context = where ? scheduler_service::of(where) : nullptr;
-        const std::scoped_lock lock(lock_);
+        std::unique_lock lock(lock_);
         if (!serve(*op)) {
-          op->watch(std::move(of_context));
-          waiters_.enlist(*op.detach());
+          if (!of_context || op->watch(std::move(of_context))) {
+            waiters_.enlist(*op.detach());
+            return;
+          }
+          lock.unlock();
+          op.detach()->abandon();
           return;
         }
       }

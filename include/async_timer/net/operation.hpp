@@ -16,8 +16,8 @@ namespace detail {
 
 /// Is the part of an operation that is the same for all handlers.
 ///
-/// It is born with one reference, which complete() or abandon() consumes. Nobody else's may be left
-/// then: the memory is the handler's, and may go with it.
+/// It is born with one reference, which complete() or abandon() consumes. If it has a handler
+/// nobody else may have one then: the memory is the handler's, and may go with it.
 class operation : public base::ref_counted {
  public:
   /// Posts the completion with the outcome stored before; call it once, after claiming.

@@ -56,8 +56,6 @@ class operation_with final : public Outcome {
   }
 
   /// Lets the handler's slot cancel this operation; before it is visible to other threads.
-  ///
-  /// Nothing may throw between this and the enrollment, or the slot would keep the handler.
   void connect_slot() {
     auto slot = net::get_associated_cancellation_slot(*handler_);
     if (slot.is_connected()) {
@@ -100,9 +98,8 @@ class operation_with final : public Outcome {
     if (!this->may_complete()) {
       return;
     }
-    [[maybe_unused]] const auto work = std::move(work_);        // until the handler is gone
-    [[maybe_unused]] const auto handler = std::move(handler_);  // until its memory is back
-    leave();
+    [[maybe_unused]] const auto work = std::move(work_);  // until the handler is gone
+    this->release();
   }
 
  private:
@@ -175,25 +172,21 @@ class operation_with final : public Outcome {
 
   void run() {
     net::get_associated_cancellation_slot(*handler_).clear();
+    [[maybe_unused]] const auto work = std::move(work_);  // until the handler is gone
     Handler handler(std::move(*handler_));
-    [[maybe_unused]] const auto work = std::move(work_);  // until the handler has returned
+    handler_.reset();
     auto completion_with_outcome = this->take();
-    leave();
+    this->release();
     const base::outside_scope outside;
     completion_with_outcome(handler);
   }
 
-  /// Gives the memory back.
-  void leave() noexcept {
+  /// Gives the memory back, and then destroys the handler if it is still there: the allocator may
+  /// last no longer.
+  void destroy() noexcept override {
     if (link_) {
       link_->cut();
     }
-    handler_.reset();
-    this->release();
-  }
-
-  void destroy() noexcept override {
-    // It is still there if this was never begun. The allocator may be no longer than the handler.
     [[maybe_unused]] const auto handler = std::move(handler_);
     allocator_type allocator(allocator_);
     std::destroy_at(this);

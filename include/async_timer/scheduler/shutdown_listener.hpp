@@ -17,7 +17,7 @@ class shutdown_listener {
   shutdown_listener(const shutdown_listener&) = delete;
   shutdown_listener& operator=(const shutdown_listener&) = delete;
 
-  /// Frees what waits and calls nobody; may destroy this object.
+  /// Frees what waits; completes only what somebody else has claimed. May destroy this object.
   virtual void on_shutdown() noexcept = 0;
 
  protected:

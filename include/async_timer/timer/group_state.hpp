@@ -286,7 +286,7 @@ struct initiate_group_values {
     auto members = group->snapshot();
     auto op = op_type::create(std::move(owned), get_executor(), std::move(members.first),
                               std::move(members.second), options, trigger);
-    const void* const caller = op->caller();  // may throw: the slot must not own the operation yet
+    const void* const caller = op->caller();
     op->connect_slot();
     op.detach()->begin(caller, group->where(), options.timeout);
   }
@@ -309,7 +309,7 @@ struct initiate_group_stop {
       std::decay_t<Handler> owned(std::forward<Handler>(handler));
       auto op = op_type::create(std::move(owned), get_executor(),
                                 only ? *only : group->deactivate(), group->name());
-      const void* const caller = op->caller();  // may throw: the slot must not own it yet
+      const void* const caller = op->caller();
       op->connect_slot();
       op.detach()->begin(caller, keep->where(), std::nullopt);
     } catch (...) {

@@ -30,7 +30,7 @@ struct initiate_cancel {
     using op_type = operation_with<stop_waiter, std::decay_t<Handler>>;
     std::decay_t<Handler> owned(std::forward<Handler>(handler));
     auto op = op_type::create(std::move(owned), timer->executor(), *timer);
-    const void* const caller = op->caller();  // may throw: the slot must not own the operation yet
+    const void* const caller = op->caller();
     op->connect_slot();
     timer->enroll_stop(std::move(op), caller);
   }
@@ -60,7 +60,7 @@ struct initiate_wait {
     using op_type = operation_with<value_waiter<T, AsOptional>, std::decay_t<Handler>>;
     std::decay_t<Handler> owned(std::forward<Handler>(handler));
     auto op = op_type::create(std::move(owned), timer->executor(), *timer, what, goal_of(options));
-    const void* const caller = op->caller();  // may throw: the slot must not own the operation yet
+    const void* const caller = op->caller();
     op->connect_slot();
     timer->enroll(std::move(op), caller, options.timeout, trigger);
   }

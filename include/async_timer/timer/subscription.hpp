@@ -46,7 +46,7 @@ struct initiate_feed_next {
     using op_type = operation_with<feed_item_waiter<V, Item>, std::decay_t<Handler>>;
     std::decay_t<Handler> owned(std::forward<Handler>(handler));
     auto op = op_type::create(std::move(owned), timer->executor(), *feed);
-    const auto where = op->executor_of_context();  // may throw: the slot must not own it yet
+    const auto where = op->executor_of_context();
     op->connect_slot();
     feed->enroll(std::move(op), where);
   }
