@@ -168,6 +168,35 @@ TEST_CASE_FIXTURE(virtual_context, "20.19, 24.1 group: without a name it has a l
   CHECK(log.records()[0].logger == "async_timer.group");
 }
 
+TEST_CASE_FIXTURE(virtual_context,
+                  "20.7, 20.16 group: what is initiated when it is gone hears of its members") {
+  outcome<results> waited;
+  outcome<results> fired;
+  no_value cancelled;
+  int stops = 0;
+  {
+    timer_group group{io};
+    group.add(timer{io, 1s, [] { return 1; }, {.on_stop = [&] { ++stops; }}});
+    group.start();
+    clock.advance(0s);
+    auto wait = group.wait(compat::deferred);
+    auto trigger = group.trigger(compat::deferred);
+    auto cancel = group.cancel_all(compat::deferred);
+    group = timer_group{io};
+    std::move(wait)(into(waited));
+    std::move(trigger)(into(fired));
+    std::move(cancel)(into(cancelled));
+  }
+  CHECK(out_of_work());
+  CHECK(stops == 1);
+  CHECK(waited.kind() == "");
+  REQUIRE(waited.value);
+  CHECK(waited.value->size() == 1);
+  CHECK(fired.kind() == "not_running");
+  CHECK(cancelled.completions == 1);
+  CHECK(cancelled.kind() == "");
+}
+
 namespace {
 
 /// Is a timer of a user's own whose moves ask the group that it goes to.

@@ -8,7 +8,6 @@
 #include <async_timer/base/word_lock.hpp>
 #include <async_timer/net/asio.hpp>
 #include <mutex>
-#include <utility>
 
 ASYNC_TIMER_BEGIN_NAMESPACE
 

@@ -9,6 +9,7 @@
 #include <async_timer/timer/pace.hpp>
 #include <async_timer/timer/timer.hpp>
 #include <chrono>
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <mutex>

@@ -139,7 +139,7 @@ class timer_core : public schedule_node, public base::from_slabs {
 
   // --- waiting, from any thread
   /// Registers a waiter or completes it at once; consumes the operation's own reference. Without
-  /// memory to wait it is completed with that error: to throw would leave the handler in its slot.
+  /// memory to wait it is completed with that error.
   ///
   /// @param caller   the owner of the handler's executor, for inside-the-target detection
   /// @param trigger  also asks for a tick now

@@ -3,6 +3,8 @@
 #define ASYNC_TIMER_TIMER_TIMER_GROUP_HPP
 
 #include <algorithm>
+#include <async_timer/base/errors.hpp>
+#include <async_timer/base/ref_ptr.hpp>
 #include <async_timer/core/interval.hpp>
 #include <async_timer/net/asio.hpp>
 #include <async_timer/net/token.hpp>
