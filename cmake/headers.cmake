@@ -26,6 +26,7 @@ set(ASYNC_TIMER_HEADERS
     include/async_timer/core/wheel_hierarchy.hpp
     include/async_timer/core/wheel_level.hpp
     include/async_timer/delivery/feed_core.hpp
+    include/async_timer/delivery/feed_waiter.hpp
     include/async_timer/delivery/runner.hpp
     include/async_timer/delivery/target.hpp
     include/async_timer/delivery/target_shape.hpp
