@@ -47,7 +47,7 @@ static_assert(requires(const detail::timer_core& core, const net::any_io_executo
 // The claim protocol: a new kind of waiter is an outcome; the handler is added around it.
 class every_tick_waiter : public detail::operation {
  public:
-  void cancel() noexcept override {}
+  bool claim_to_cancel() noexcept override { return false; }
 
  protected:
   bool may_complete() noexcept { return true; }
