@@ -754,19 +754,17 @@ TEST_CASE_FIXTURE(virtual_context,
   clock.advance(0s);
   const auto token = std::make_shared<int>();
   int completions = 0;
-  {
-    net::io_context going;
-    const auto ask = [&] {
-      feed.next(net::bind_executor(
-          going.get_executor(),
-          [&completions, token](const std::exception_ptr&, const auto&) { ++completions; }));
-    };
-    ask();
-    // What is queued in a context is destroyed with it.
-    std::shared_ptr<void> at_end(nullptr, [&](void*) { ask(); });
-    net::post(going, [kept = std::move(at_end)] {});
-    CHECK(token.use_count() == 2);
-  }
+  auto going = std::make_unique<net::io_context>();
+  const auto ask = [&, executor = going->get_executor()] {
+    feed.next(net::bind_executor(executor, [&completions, token](const std::exception_ptr&,
+                                                                 const auto&) { ++completions; }));
+  };
+  ask();
+  // What is queued in a context is destroyed with it.
+  std::shared_ptr<void> at_end(nullptr, [&](void*) { ask(); });
+  net::post(*going, [kept = std::move(at_end)] {});
+  CHECK(token.use_count() == 2);
+  going.reset();
   CHECK(token.use_count() == 1);
   clock.advance(1s);
   CHECK(completions == 0);
