@@ -176,22 +176,27 @@ TEST_CASE_FIXTURE(virtual_context,
   int stops = 0;
   {
     timer_group group{io};
-    group.add(timer{io, 1s, [] { return 1; }, {.on_stop = [&] { ++stops; }}});
+    const auto first =
+        group.add(timer{io, 1s, [] { return 1; }, {.on_stop = [&] { ++stops; }}}).ref();
+    const auto second =
+        group.add(timer{io, 1s, [] { return 1; }, {.on_stop = [&] { ++stops; }}}).ref();
     group.start();
     clock.advance(0s);
     auto wait = group.wait(compat::deferred);
     auto trigger = group.trigger(compat::deferred);
     auto cancel = group.cancel_all(compat::deferred);
     group = timer_group{io};
+    CHECK_FALSE(first.is_running());
+    CHECK_FALSE(second.is_running());
     std::move(wait)(into(waited));
     std::move(trigger)(into(fired));
     std::move(cancel)(into(cancelled));
   }
   CHECK(out_of_work());
-  CHECK(stops == 1);
+  CHECK(stops == 2);
   CHECK(waited.kind() == "");
   REQUIRE(waited.value);
-  CHECK(waited.value->size() == 1);
+  CHECK(waited.value->size() == 2);
   CHECK(fired.kind() == "not_running");
   CHECK(cancelled.completions == 1);
   CHECK(cancelled.kind() == "");

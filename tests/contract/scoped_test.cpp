@@ -443,6 +443,31 @@ TEST_CASE_FIXTURE(scope_context,
 }
 
 TEST_CASE_FIXTURE(scope_context,
+                  "7.10, 20.4 scoped: a group that took the place of another is stopped at once") {
+  async_timer::timer_group group{io};
+  group.add(async_timer::timer{io, 1s, target(), options()});
+  std::optional<async_timer::timer_group> moved;
+  const auto enter = [&]() -> net::awaitable<void> {
+    const auto body = [&]() -> net::awaitable<void> {
+      auto flight = pause(2s);
+      co_await std::move(flight);
+      moved.emplace(std::move(group));
+      group = async_timer::timer_group{io};
+      group.add(async_timer::timer{io, 1h, [] {}});
+      group.start();
+    };
+    co_await async_timer::scoped(group, body);
+  };
+  run(enter);
+  clock.advance(2s);
+  CHECK(log == events{"in flight"});
+  CHECK_FALSE(group.is_running());
+  clock.advance(3s);
+  CHECK(log == events{"in flight", "cleaned up", "on_stop", "left"});
+  CHECK(out_of_work());
+}
+
+TEST_CASE_FIXTURE(scope_context,
                   "7.10, 20.4 scoped: a group that the body has destroyed is waited for") {
   async_timer::timer_group group{io};
   group.add(async_timer::timer{io, 1s, target(), options()});
