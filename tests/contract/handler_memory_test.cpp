@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <exception>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -298,4 +299,35 @@ TEST_CASE("9.8 a handler that owns its memory gets that back from an operation t
     CHECK(std::exchange(mortal_arena::late, 0) == 0);
     CHECK(completions == 0);
   });
+}
+
+namespace {
+
+/// Is a handler whose move may fail, as that of a closure with a constant capture.
+class handler_that_may_stay {
+ public:
+  explicit handler_that_may_stay(const bool& stays) : stays_(&stays) {}
+  handler_that_may_stay(const handler_that_may_stay& other) : stays_(other.stays_) {
+    if (*stays_) throw std::bad_alloc();
+  }
+  handler_that_may_stay& operator=(const handler_that_may_stay&) = delete;
+  void operator()(std::exception_ptr, int) const {}
+
+ private:
+  const bool* stays_;
+  std::shared_ptr<int> held_ = std::make_shared<int>();
+};
+
+}  // namespace
+
+TEST_CASE("9.8, D9 a handler that can't be moved is destroyed where it is") {
+  bool stays = false;
+  {
+    virtual_context own;
+    async_timer::timer t{own.io, 1h, [] { return 1; }, {.initial_delay = 1h}};
+    t.start();
+    t.join(net::bind_executor(own.io.get_executor(), handler_that_may_stay(stays)));
+    stays = true;
+  }
+  CHECK(stays);  // and the process is still there
 }

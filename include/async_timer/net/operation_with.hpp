@@ -187,7 +187,14 @@ class operation_with final : public Outcome {
     if (link_) {
       link_->cut();
     }
-    [[maybe_unused]] const auto handler = std::move(handler_);
+    std::optional<Handler> handler;
+    if (handler_) {
+      try {
+        handler.emplace(std::move(*handler_));
+      } catch (...) {
+        // Its move failed, as that of a constant capture may: it goes where it is.
+      }
+    }
     allocator_type allocator(allocator_);
     std::destroy_at(this);
     std::allocator_traits<allocator_type>::deallocate(allocator, this, 1);
